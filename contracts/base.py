@@ -1,0 +1,22 @@
+"""The base of every contract: frozen, and forgiving towards fields of a newer version."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+
+class Frozen(BaseModel):
+    """An immutable value. Unknown fields are ignored, so an older reader survives a newer writer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=50)]
+"""A connector's name: lower case words joined by single hyphens, 1 to 50 characters."""
+
+PipelineId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""A UUID as 32 hexadecimal digits: safe as one token of a NATS subject."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

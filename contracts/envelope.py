@@ -1,0 +1,79 @@
+"""The frozen message: a fact and what is known about it, with the names of CloudEvents 1.0.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md (structured JSON). ``causation``
+and ``dataversion`` are extension attributes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime
+
+from contracts.base import Frozen, PipelineId
+from contracts.errors import Permanent
+from contracts.events import FACTS, Fact
+from contracts.upcasts import upcast
+
+_NAMESPACE = uuid.UUID("6d5a5a4e-51f5-4c0f-9d0b-6a1f2f6f7a10")
+
+
+class UnknownFact(Permanent):
+    """A type or version that this reader does not know: a newer writer is about. Never thrown away."""
+
+
+class Envelope(Frozen):
+    """One message of the log."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    type: str
+    dataversion: int
+    time: AwareDatetime
+    subject: PipelineId
+    causation: str | None = None
+    data: dict[str, Any]
+
+    @property
+    def pipeline(self) -> str:
+        return self.subject
+
+    def fact(self) -> Fact:
+        """The typed fact, brought to the current version.
+
+        Raises:
+            UnknownFact: the type, or its version, is newer than this code.
+        """
+        model = FACTS.get(self.type)
+        if model is None or self.dataversion > model.VERSION:
+            raise UnknownFact(f"no reader here for {self.type} version {self.dataversion}", where=self.id)
+        return model.model_validate(upcast(self.type, self.dataversion, self.data))
+
+    def encode(self) -> bytes:
+        return self.model_dump_json(exclude_none=True).encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Envelope:
+        return cls.model_validate_json(payload)
+
+
+def event_id(pipeline: str, task: str, service: str) -> str:
+    """The id of ``service``'s answer to ``task``: independent of the outcome, so one task has one answer."""
+    return uuid.uuid5(_NAMESPACE, f"{pipeline}/{task}/{service}").hex
+
+
+def wrap(fact: Fact, *, id: str, pipeline: str, source: str, time: datetime, causation: str | None) -> Envelope:
+    """Put a fact into its envelope. ``causation`` is the event id of the fact that it answers."""
+    return Envelope(
+        id=id,
+        source=source,
+        type=fact.TYPE,
+        dataversion=fact.VERSION,
+        time=time,
+        subject=pipeline,
+        causation=causation,
+        data=fact.model_dump(mode="json"),
+    )

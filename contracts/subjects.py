@@ -1,0 +1,63 @@
+"""The only place where subjects, streams and buckets of the bus are spelled."""
+
+from __future__ import annotations
+
+from contracts.events import Fact
+
+EVENTS_STREAM = "EVENTS"
+TURNS_STREAM = "TURNS"
+TIMERS_STREAM = "TIMERS"
+DEAD_STREAM = "DEAD"
+ARTIFACTS_BUCKET = "ARTIFACTS"
+
+ALL_EVENTS = "pipelines.>"
+CANCELS = "live.*.cancel"
+
+
+def event(pipeline: str, fact: type[Fact] | str) -> str:
+    """``pipelines.<id>.<noun>.<verb>``"""
+    return f"pipelines.{pipeline}.{fact if isinstance(fact, str) else fact.TYPE}"
+
+
+def any_pipeline(fact: type[Fact]) -> str:
+    """What a service that reacts to ``fact`` subscribes to."""
+    return f"pipelines.*.{fact.TYPE}"
+
+
+def history(pipeline: str) -> str:
+    """All facts of one pipeline: the filter of compare-and-set appends and of history reads."""
+    return f"pipelines.{pipeline}.>"
+
+
+def timer(pipeline: str, timer_id: str) -> str:
+    """Where a timer waits (one schedule per subject)."""
+    return f"timers.waiting.{pipeline}.{timer_id}"
+
+
+def timer_fired(pipeline: str) -> str:
+    """Where a timer's message arrives when its time has come; the router consumes it."""
+    return f"timers.fired.{pipeline}"
+
+
+def dead(service: str, pipeline: str) -> str:
+    return f"dead.{service}.{pipeline}"
+
+
+def turn(task: str, n: int) -> str:
+    """The n-th model turn of a task."""
+    return f"turns.{task}.{n}"
+
+
+def progress(pipeline: str) -> str:
+    """Live, not kept: what an agent is doing right now."""
+    return f"live.{pipeline}.progress"
+
+
+def cancel(pipeline: str) -> str:
+    """Live, not kept: every process stops its work for this pipeline."""
+    return f"live.{pipeline}.cancel"
+
+
+def query(name: str) -> str:
+    """Request and reply with the event store: ``store.<name>``."""
+    return f"store.{name}"

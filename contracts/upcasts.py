@@ -1,0 +1,18 @@
+"""Old event -> current event. An upcast is never deleted: old facts always load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+
+UPCASTS: dict[tuple[str, int], Upcast] = {}
+"""(type, version) -> the step to version + 1."""
+
+
+def upcast(type_: str, version: int, data: dict[str, Any]) -> dict[str, Any]:
+    """Apply every step from ``version`` up to the current one."""
+    while step := UPCASTS.get((type_, version)):
+        data, version = step(data), version + 1
+    return data
