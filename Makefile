@@ -1,0 +1,50 @@
+# Everything a person does here. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint format bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv and the toolchain of generated connectors (uv where present, else venv + pip)
+
+$(STAMP): pyproject.toml infra/runtime/toolchain/requirements.txt
+ifdef UV
+	@test -x $(BIN)/python || $(UV) venv --quiet --seed --python '>=3.11' $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python --editable '.[all,dev]'
+else
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+endif
+	$(BIN)/python -m infra.runtime.toolchain
+	@touch $@
+
+demo: setup ## Build a connector for the sample CRM, install it, read with it and compare
+	@$(BIN)/connectors demo
+
+test: setup ## All tests (under 10 minutes on 2 cores)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow'
+
+test-all: setup ## The slow ones too
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: setup ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Let ruff format and fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Benchmarks: overhead against a bare skeleton, a large document, idle memory
+	$(BIN)/python -m tests.benchmarks
+
+clean: ## Remove what was built here; keeps output/
+	rm -rf $(VENV) .connectors dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
