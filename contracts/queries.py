@@ -1,0 +1,172 @@
+"""Questions to the event store and their answers: request and reply on ``store.<name>``.
+
+A request's payload is one of the ``*Query`` models as JSON; the reply is an `Answer`. Every answer stays below
+the bus's payload limit of 1 MiB: longer ones come in pages. ``min_seq`` is the last sequence of the log that
+the asker knows of: the store answers when its copy has reached it, or refuses with ``behind``.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from contracts.base import Frozen, PipelineId, Sha256, Slug
+from contracts.envelope import Envelope
+from contracts.pipeline import PipelineState, Status
+
+R = TypeVar("R")
+
+MAX_PAGE_BYTES = 700_000
+"""Facts of one page together; what is left up to 1 MiB is for the JSON around them."""
+
+MAX_CHUNK_BYTES = 512 * 1024
+"""Of an artifact in one answer (base64 makes it a third longer)."""
+
+
+class Query(Frozen):
+    """Base of all questions."""
+
+    min_seq: int = Field(default=0, ge=0)
+
+
+class Refusal(Frozen):
+    """Why there is no result.
+
+    ``not_found``: no such thing here. ``behind``: the copy did not reach ``min_seq`` in time, ask again.
+    ``invalid``: the question is malformed. ``unreadable``: the pipeline holds facts newer than the store's code.
+    ``unavailable``: the database did not answer.
+    """
+
+    kind: Literal["not_found", "behind", "invalid", "unreadable", "unavailable"]
+    what: str
+
+
+class Answer(Frozen, Generic[R]):
+    """A result or the reason why there is none."""
+
+    result: R | None = None
+    refusal: Refusal | None = None
+
+
+class Recorded(Frozen):
+    """A fact with its place in the log (``sequence``) and in its pipeline (``position``, 1..n)."""
+
+    sequence: int = Field(ge=1)
+    position: int = Field(ge=1)
+    event: Envelope
+
+
+class HistoryQuery(Query):
+    """The facts of ``pipeline`` after position ``after``, oldest first."""
+
+    pipeline: PipelineId
+    after: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class HistoryPage(Frozen):
+    """``next`` is the ``after`` of the next page; ``None``: there is nothing more yet. ``position`` is the last
+    one of the pipeline in the copy."""
+
+    events: tuple[Recorded, ...]
+    next: int | None = None
+    position: int
+
+
+class StateQuery(Query):
+    """The state after ``at`` facts (1..n), or after all of them."""
+
+    pipeline: PipelineId
+    at: int | None = Field(default=None, ge=1)
+
+
+class StateAnswer(Frozen):
+    """``position`` and ``sequence`` are those of the last fact folded; ``updated`` is its time."""
+
+    state: PipelineState
+    position: int
+    sequence: int
+    submitted: AwareDatetime
+    updated: AwareDatetime
+
+
+class PipelinesQuery(Query):
+    """Pipelines, newest first. ``before`` is the ``next`` of the previous page."""
+
+    status: Status | None = None
+    name: Slug | None = None
+    before: int | None = Field(default=None, ge=1)
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class PipelineSummary(Frozen):
+    """One line of a list. ``readable`` false: it holds facts newer than the store's code; the rest is what was
+    known before them."""
+
+    id: PipelineId
+    name: str
+    status: Status
+    engine: str
+    position: int
+    submitted: AwareDatetime
+    updated: AwareDatetime
+    degraded: tuple[str, ...] = ()
+    outcome: str | None = None
+    version: str | None = None
+    reason: str | None = None
+    readable: bool = True
+
+
+class PipelinesPage(Frozen):
+    pipelines: tuple[PipelineSummary, ...]
+    next: int | None = None
+
+
+class ArtifactQuery(Query):
+    """``MAX_CHUNK_BYTES`` of an artifact from ``offset`` (bytes)."""
+
+    sha256: Sha256
+    offset: int = Field(default=0, ge=0)
+
+
+class ArtifactChunk(Frozen):
+    """``size`` is that of the whole artifact; ``content`` is base64 in JSON."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    media_type: str
+    size: int
+    content: bytes
+
+
+class CountsQuery(Query):
+    """How much there is."""
+
+
+class MissingArtifact(Frozen):
+    """Named by the fact at ``sequence``, but not found in the object store."""
+
+    sha256: Sha256
+    sequence: int
+
+
+class Counts(Frozen):
+    """``missing`` artifacts are being looked for; ``problem`` says why the copy does not go on, if it does not."""
+
+    facts: int
+    last_sequence: int
+    artifacts: int
+    pipelines: dict[Status, int]
+    missing: tuple[MissingArtifact, ...] = ()
+    problem: str | None = None
+
+
+QUERIES: dict[str, type[Query]] = {
+    "history": HistoryQuery,
+    "state": StateQuery,
+    "pipelines": PipelinesQuery,
+    "artifact": ArtifactQuery,
+    "counts": CountsQuery,
+}
+"""Name of a question (`contracts.subjects.query`) -> its model."""
