@@ -1,0 +1,141 @@
+"""Run one agent on one input, without a bus: how people debug an agent.
+
+A run folder is a pipeline in miniature: ``facts.jsonl`` is its log, ``artifacts/`` its store, and beside them
+what the newest facts refer to is laid out as plain files. Each agent reads the folded state and appends its fact.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from contracts import events as e
+from contracts.artifacts import JSON_MEDIA_TYPE, TREE_MEDIA_TYPE, ArtifactRef
+from contracts.envelope import Envelope, event_id, wrap
+from contracts.errors import Rejected
+from contracts.pipeline import PipelineState, Task, evolve, outstanding
+from contracts.services import AGENTS, Service
+from infra.runtime import clock
+from infra.runtime.agent import Agent, Artifacts, Job, Progress, Tools
+from infra.runtime.artifacts import FolderArtifacts
+
+REQUESTS: dict[Service, type[e.Decided]] = {
+    service: fact for service, face in AGENTS.items() for fact in face.consumes if issubclass(fact, e.Decided)
+}
+FIRST_MODE = {e.GenerationRequested: e.GeneratorMode.GENERATE, e.TestsRequested: e.TesterMode.GENERATE}
+
+
+class RunFolder:
+    """The log, the artifacts and the laid-out files below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.artifacts: Artifacts = FolderArtifacts(root / "artifacts")
+        self._log = root / "facts.jsonl"
+
+    def envelopes(self) -> list[Envelope]:
+        if not self._log.exists():
+            return []
+        return [Envelope.decode(line) for line in self._log.read_bytes().splitlines()]
+
+    def state(self) -> PipelineState:
+        state = PipelineState()
+        for envelope in self.envelopes():
+            state = evolve(state, envelope)
+        return state
+
+    def append(self, fact: e.Fact, *, source: str, causation: str | None, task: str) -> Envelope:
+        """Write ``fact`` to the log and return its envelope."""
+        log = self.envelopes()
+        pipeline = log[0].pipeline if log else clock.new_id()
+        id = event_id(pipeline, task, source)
+        envelope = wrap(fact, id=id, pipeline=pipeline, source=source, time=clock.now(), causation=causation)
+        self.root.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log_file:
+            log_file.write(envelope.encode() + b"\n")
+        return envelope
+
+    async def submit(self, name: str, document: bytes | None, spec_url: str | None, engine: e.Engine) -> None:
+        """Begin the log."""
+        ref = await self.artifacts.put(document, "application/octet-stream") if document is not None else None
+        fact = e.PipelineSubmitted(name=name, engine=engine, document=ref, spec_url=spec_url)
+        self.append(fact, source=Service.GATEWAY, causation=None, task="submit")
+
+    async def lay_out(self, fact: e.Fact) -> list[Path]:
+        """Write what ``fact`` refers to as files beside the log; returns their paths."""
+        written = []
+        for field, value in fact:
+            if not isinstance(value, ArtifactRef):
+                continue
+            target = self.root / field
+            if value.media_type == TREE_MEDIA_TYPE:
+                shutil.rmtree(target, ignore_errors=True)
+                for path, content in (await self.artifacts.get_tree(value)).items():
+                    file = target / path
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(content)
+            else:
+                target = target.with_suffix(".json") if value.media_type == JSON_MEDIA_TYPE else target
+                target.write_bytes(await self.artifacts.get(value))
+            written.append(target)
+        return written
+
+
+def _task_for(service: Service, folder: RunFolder) -> Task:
+    """The task that ``service`` has open; where it has none, a new request is written first."""
+    open_tasks = [task for task in outstanding(folder.state()) if task.service is service]
+    if open_tasks:
+        return open_tasks[0]
+    log = folder.envelopes()
+    if not log:
+        raise Rejected(
+            "this folder holds no run yet; begin with `connectors run research --spec FILE`", where=str(folder.root)
+        )
+    model = REQUESTS[service]
+    values: dict[str, object] = {"policy_hash": folder.state().policy.hash, "code_version": "by hand"}
+    if mode := FIRST_MODE.get(model):  # type: ignore[call-overload]
+        values["mode"] = mode
+    folder.append(
+        model.model_validate(values), source=Service.ROUTER, causation=log[-1].id, task=f"{log[-1].id}/{model.TYPE}"
+    )
+    for task in outstanding(folder.state()):
+        if task.service is service:
+            return task
+    raise Rejected(
+        f"{service} has nothing to work on yet: run the agents before it first", where=str(folder.root)
+    )
+
+
+def load_agent(service: Service) -> Agent:
+    """The agent of ``services.<service>``, with its settings from the environment."""
+    handler = importlib.import_module(f"services.{service}.handler")
+    settings = importlib.import_module(f"services.{service}.settings")
+    loaded: Agent = handler.agent(settings.Settings())
+    return loaded
+
+
+async def run_alone(service: Service, folder: RunFolder, progress: Progress) -> tuple[e.Fact, list[Path]]:
+    """Run ``service`` once on what ``folder`` holds.
+
+    Returns its fact, already in the folder's log, and the files laid out for it.
+
+    Raises:
+        ConnectorsError: as the agent raised it.
+    """
+    task = _task_for(service, folder)
+    agent = load_agent(service)
+    with tempfile.TemporaryDirectory(prefix=f"connectors-{service}-") as workspace:
+        job = Job(task=task, state=folder.state())
+        fact = await agent.run(job, Path(workspace), Tools(artifacts=folder.artifacts, progress=progress))
+    folder.append(fact, source=service, causation=task.id, task=task.id)
+    return fact, await folder.lay_out(fact)
+
+
+def name_from(source: str) -> str:
+    """A connector's name made from a file's name or a URL: ``specs/My API.v2.yaml`` -> ``my-api-v2``."""
+    stem = re.sub(r"\.(ya?ml|json)$", "", source.rstrip("/").rsplit("/", 1)[-1], flags=re.IGNORECASE)
+    name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:50].strip("-")
+    return name if name[:1].isalpha() else f"api-{name}".strip("-")[:50]
