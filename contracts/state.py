@@ -1,0 +1,144 @@
+"""What is true of a pipeline after so many facts: the shapes that `contracts.pipeline` folds into."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from contracts.artifacts import ArtifactRef
+from contracts.base import Frozen
+from contracts.events import Blame, Engine, Verdict
+from contracts.policy import Policy
+from contracts.services import Service
+
+
+class Status(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self not in (Status.RUNNING, Status.PAUSED)
+
+
+class Task(Frozen):
+    """An open obligation: ``service`` owes an answer to the fact whose event id is ``id``.
+
+    ``mode`` is the agent's mode where it has one; ``attempt`` counts from 1 over transient failures; ``feedback``
+    is what the request asked it to heed. A ``stale`` task was left by a pause or comes from a fork's parent: the
+    router requests it anew, which replaces it; no agent starts it.
+    """
+
+    id: str
+    service: Service
+    mode: str | None = None
+    attempt: int = 1
+    feedback: ArtifactRef | None = None
+    stale: bool = False
+
+
+class Failure(Frozen):
+    """An `agent.failed` that the router has not answered yet; ``id`` is its event id and the name of its timer.
+
+    ``task`` is what failed, ``time`` when it was told, ``elapsed`` whether the back-off is over.
+    """
+
+    id: str
+    task: Task
+    kind: Literal["transient", "permanent"]
+    what: str
+    where: str | None = None
+    time: AwareDatetime
+    elapsed: bool = False
+
+
+class Choice(Frozen):
+    """A fact that leaves a choice, which only a decision closes (its ``causation`` is ``id``).
+
+    ``fact`` is the type of that fact, ``reason`` its own words; ``blame`` and ``critical`` are a review's.
+    """
+
+    id: str
+    fact: str
+    reason: str = ""
+    blame: Blame | None = None
+    critical: int = 0
+
+
+class Counters(Frozen):
+    """Rounds decided so far. A request moves them; answers, retries and resumes never do."""
+
+    test_repairs: int = 0
+    code_repairs: int = 0
+    review_cycles: int = 0
+    researches: int = 0
+
+
+class Coverage(Frozen):
+    """How many of the blueprint's streams were proven by the last reviewed test run."""
+
+    proven: int
+    total: int
+
+    def reaches(self, percent: int) -> bool:
+        return self.proven * 100 >= percent * self.total
+
+    @property
+    def percent(self) -> int:
+        return self.proven * 100 // self.total
+
+
+class PipelineState(Frozen):
+    """What is true after ``position`` facts (1..n). All references are the newest ones.
+
+    ``tasks``, ``failures``, ``choice`` and ``approval`` (the id of the `approval.requested` that waits for a
+    person) are what is open; a final state has none. ``degraded`` names the streams that the generator left out,
+    ``unproven`` those that the last test run did not prove. ``pause_wanted`` is a level, set by ``command`` (an
+    event id); ``cancel`` is the id of the request to cancel; ``commands`` the last ids of pause and resume requests.
+    """
+
+    id: str = ""
+    position: int = 0
+    status: Status = Status.RUNNING
+    name: str = ""
+    engine: Engine = Engine.AUTO
+    policy: Policy = Policy()
+    document: ArtifactRef | None = None
+    spec_url: str | None = None
+    tasks: tuple[Task, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    choice: Choice | None = None
+    approval: str | None = None
+    counters: Counters = Counters()
+    blueprint: ArtifactRef | None = None
+    streams: int = 0
+    gaps: int = 0
+    code: ArtifactRef | None = None
+    choices: dict[str, int] = {}
+    degraded: tuple[str, ...] = ()
+    fixtures: ArtifactRef | None = None
+    tests: ArtifactRef | None = None
+    test_report: ArtifactRef | None = None
+    verdict: Verdict | None = None
+    coverage: Coverage | None = None
+    unproven: tuple[str, ...] = ()
+    review_report: ArtifactRef | None = None
+    score: int | None = None
+    feedback: ArtifactRef | None = None
+    outcome: Literal["success", "partial"] | None = None
+    version: str | None = None
+    package: ArtifactRef | None = None
+    wheel: ArtifactRef | None = None
+    sdist: ArtifactRef | None = None
+    reason: str | None = None
+    pause_wanted: bool = False
+    command: str | None = None
+    commands: tuple[str, ...] = ()
+    cancel: str | None = None
+    parent: str | None = None
