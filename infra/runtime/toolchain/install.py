@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.runtime.toolchain.place import Toolchain
-from infra.runtime.toolchain.process import find_uv, offline_env, run_tool
+from infra.runtime.toolchain.process import Argument, find_uv, offline_env, run_tool
 
 _TIMEOUT_S = 120.0
 
@@ -30,14 +30,15 @@ def install_offline(toolchain: Toolchain, venv: Path, wheel: Path) -> Path:
 
 def create_venv(venv: Path) -> None:
     """An empty venv for this interpreter, without pip. ``python -m venv`` is as fast as uv at this (50 ms)."""
-    command: list[str | Path] = [sys.executable, "-m", "venv", "--without-pip", venv]
+    command: list[Argument] = [sys.executable, "-m", "venv", "--without-pip", venv]
     run_tool(command, env=offline_env(), what="creating a venv", timeout_s=_TIMEOUT_S)
 
 
-def install_into(toolchain: Toolchain, venv: Path, what: Sequence[str | Path], *, compile_bytecode: bool) -> None:
+def install_into(toolchain: Toolchain, venv: Path, what: Sequence[Argument], *, compile_bytecode: bool) -> None:
     """Install ``what`` (wheels, or ``-r file``) into ``venv``, taking dependencies from the wheelhouse alone."""
-    command: list[str | Path]
-    source = ["--no-index", "--find-links", toolchain.wheelhouse]
+    command: list[Argument]
+    options: list[Argument]
+    source: list[Argument] = ["--no-index", "--find-links", toolchain.wheelhouse]
     python = venv / "bin" / "python"
     if uv := find_uv():
         options = ["--quiet", "--offline", "--no-config", "--no-cache", "--no-build", "--python", python]

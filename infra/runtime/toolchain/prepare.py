@@ -18,7 +18,7 @@ from contracts.errors import Permanent
 from infra.runtime.toolchain.install import create_venv, install_into
 from infra.runtime.toolchain.pins import pins, requirements
 from infra.runtime.toolchain.place import Toolchain, locate
-from infra.runtime.toolchain.process import find_uv, registry_env, run_tool
+from infra.runtime.toolchain.process import Argument, find_uv, registry_env, run_tool
 
 Say = Callable[[str], None]
 
@@ -96,8 +96,8 @@ def _fill_wheelhouse(toolchain: Toolchain, scratch: Path) -> None:
     """``--no-deps``: the pins are complete, and the offline installation that follows proves it. Wheels only:
     building a source distribution would run its code."""
     env = registry_env()
-    options = ["--quiet", "--only-binary=:all:", "--no-deps", "--dest", toolchain.wheelhouse]
-    command: list[str | Path] = [
+    options: list[Argument] = ["--quiet", "--only-binary=:all:", "--no-deps", "--dest", toolchain.wheelhouse]
+    command: list[Argument] = [
         *_registry_pip(scratch, env),
         "download",
         *options,
@@ -107,7 +107,7 @@ def _fill_wheelhouse(toolchain: Toolchain, scratch: Path) -> None:
     run_tool(command, env=env, what="downloading the pinned wheels", timeout_s=_DOWNLOAD_TIMEOUT_S)
 
 
-def _registry_pip(scratch: Path, env: dict[str, str]) -> list[str | Path]:
+def _registry_pip(scratch: Path, env: dict[str, str]) -> list[Argument]:
     """A pip to download with: that of our venv, else one that uv fetches (uv itself cannot download wheels)."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
@@ -116,7 +116,7 @@ def _registry_pip(scratch: Path, env: dict[str, str]) -> list[str | Path]:
         raise Permanent("neither pip nor uv was found to fetch the pinned packages; install pip into this venv")
     pip = f"pip=={pins()['pip']}"
     target = scratch / "bootstrap"
-    fetch: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", target, pip]
+    fetch: list[Argument] = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", target, pip]
     run_tool(fetch, env=env, what="fetching pip with uv", timeout_s=_DOWNLOAD_TIMEOUT_S)
     env["PYTHONPATH"] = str(target)
     return [sys.executable, "-m", "pip"]

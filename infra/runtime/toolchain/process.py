@@ -18,6 +18,8 @@ _NETWORK = (
 )
 _OUTPUT_KEPT = 2_000
 
+Argument = str | Path
+
 
 def offline_env(**extra: str) -> dict[str, str]:
     """What an installer needs when it stays offline: no credential, no index, no configuration file."""
@@ -38,7 +40,7 @@ def find_uv() -> str | None:
     return str(beside) if beside.is_file() else shutil.which("uv")
 
 
-def run_tool(argv: Sequence[str | Path], *, env: Mapping[str, str], what: str, timeout_s: float) -> str:
+def run_tool(argv: Sequence[Argument], *, env: Mapping[str, str], what: str, timeout_s: float) -> str:
     """Run ``argv`` to its end and return its output. ``what`` names the step in the error.
 
     Raises:
