@@ -11,6 +11,11 @@ DEAD_STREAM = "DEAD"
 ARTIFACTS_BUCKET = "ARTIFACTS"
 
 ALL_EVENTS = "pipelines.>"
+ALL_TURNS = "turns.>"
+ALL_ATTEMPTS = "attempts.>"
+ALL_TIMERS = "timers.>"
+ALL_DEAD = "dead.>"
+TIMERS_FIRED = "timers.fired.*"
 CANCELS = "live.*.cancel"
 
 
@@ -46,6 +51,11 @@ def dead(service: str, pipeline: str) -> str:
 def turn(task: str, n: int) -> str:
     """The n-th model turn of a task."""
     return f"turns.{task}.{n}"
+
+
+def attempts(service: str, task: str) -> str:
+    """What is known of a task's attempts besides their number: handed back, or advanced (in the turns' stream)."""
+    return f"attempts.{service}.{task}"
 
 
 def progress(pipeline: str) -> str:

@@ -1,0 +1,112 @@
+"""One connection to the bus and what stands on it: the log, the folded states, the artifacts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import nats
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from infra.runtime.object_store import ObjectStoreArtifacts
+from infra.runtime.direct import DirectReader
+from infra.runtime.log import EventLog
+from infra.runtime.settings import BusSettings
+
+if TYPE_CHECKING:
+    from infra.runtime.agent import Artifacts
+
+logger = logging.getLogger(__name__)
+
+RECONNECT_WAIT_S = 0.25
+
+
+@dataclass(frozen=True)
+class Bus:
+    """``nc`` for plain messages, ``js`` for streams, ``log`` for facts, ``artifacts`` for contents."""
+
+    nc: Client
+    js: JetStreamContext
+    reader: DirectReader
+    log: EventLog
+    artifacts: Artifacts
+
+    @classmethod
+    async def on(cls, nc: Client, settings: BusSettings) -> Bus:
+        """Build everything on a connection that is open."""
+        js = nc.jetstream(timeout=settings.request_timeout_s)
+        reader = await DirectReader.on(nc, timeout_s=settings.request_timeout_s)
+        artifacts = ObjectStoreArtifacts(
+            nc, reader, timeout_s=settings.request_timeout_s, max_bytes=settings.artifact_max_bytes
+        )
+        return cls(nc, js, reader, EventLog(nc, reader, timeout_s=settings.request_timeout_s), artifacts)
+
+
+def options(settings: BusSettings, name: str) -> dict[str, Any]:
+    """Keyword arguments for `nats.connect` and for FastStream's broker, apart from servers and callbacks.
+
+    Each user has inboxes of its own (``_INBOX.<user>.>``), so one service cannot read another's replies.
+    A client never gives up: once closed, FastStream's pull loop would spin and freeze the event loop.
+    """
+    user = settings.nats_user or name
+    return {
+        "name": name,
+        "inbox_prefix": f"_INBOX.{user}",
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": RECONNECT_WAIT_S,
+        "connect_timeout": settings.connect_timeout_s,
+        "ping_interval": 20,
+        "max_outstanding_pings": 2,
+    }
+
+
+def credentials(settings: BusSettings, name: str) -> tuple[str, str] | None:
+    """User and password, or None for a server that asks for none."""
+    password = settings.password()
+    return None if password is None else (settings.nats_user or name, password)
+
+
+@asynccontextmanager
+async def connect(
+    settings: BusSettings, name: str, *, closed: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[Bus]:
+    """A bus for who only publishes and asks (gateway, command line); waits for a server that is not there yet.
+
+    Services that consume use `infra.runtime.service`, which runs their subscriptions with FastStream.
+
+        async with connect(BusSettings(), "gateway") as bus:
+            await bus.log.append(envelope, expected_last=0)
+    """
+    login = credentials(settings, name)
+    nc = await nats.connect(
+        servers=settings.servers,
+        user=login[0] if login else None,
+        password=login[1] if login else None,
+        error_cb=report_error,
+        closed_cb=closed,
+        **options(settings, name),
+    )
+    try:
+        yield await Bus.on(nc, settings)
+    finally:
+        await close(nc)
+
+
+async def close(nc: Client) -> None:
+    """Flush what is pending if the server is there, and close."""
+    if nc.is_connected:
+        try:
+            await asyncio.wait_for(nc.flush(), timeout=1)
+        except (TimeoutError, nats.errors.Error) as error:
+            logger.warning("the bus did not take the last messages: %s", error)
+    await nc.close()
+
+
+async def report_error(error: Exception) -> None:
+    """The client's error callback: connection troubles are told, not raised; it reconnects by itself."""
+    logger.warning("bus: %s", str(error) or type(error).__name__)

@@ -1,0 +1,179 @@
+"""Streams, the artifact bucket and the durable consumers: made or brought up to date at every start.
+
+Whoever starts first creates them, so services start in any order. An existing durable is bound silently whatever its
+configuration, so every start compares and updates. What may not change in place (subjects of another layout) is an
+error that says so, never a silent delete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError, NotFoundError
+
+from contracts import subjects
+from contracts.errors import Permanent
+from contracts.services import FACES, Face, Service
+from infra.runtime.object_store import OBJECT_STREAM
+from infra.runtime.settings import BusSettings
+
+logger = logging.getLogger(__name__)
+
+DUPLICATE_WINDOW_S = 120.0
+CONSUMERS = (*(service for service in FACES if service is not Service.GATEWAY),)
+"""Who has a durable consumer on ``EVENTS``, named like the service."""
+
+TIMERS_CONSUMER = "router-timers"
+_ALREADY_THERE = {10058, 10148}
+
+
+class Misconfigured(Permanent):
+    """The server has, or wants, another layout than this code."""
+
+
+def streams(settings: BusSettings) -> tuple[api.StreamConfig, ...]:
+    """Every stream: kept in files, without age, with an explicit size, refusing new messages when full."""
+    kept: dict[str, Any] = {
+        "retention": api.RetentionPolicy.LIMITS,
+        "storage": api.StorageType.FILE,
+        "discard": api.DiscardPolicy.NEW,
+        "max_age": 0,
+        "num_replicas": settings.replicas,
+        "duplicate_window": DUPLICATE_WINDOW_S,
+        "allow_direct": True,
+    }
+    final: dict[str, Any] = {**kept, "deny_delete": True, "deny_purge": True}
+    return (
+        api.StreamConfig(
+            name=subjects.EVENTS_STREAM,
+            subjects=[subjects.ALL_EVENTS],
+            max_bytes=settings.events_max_bytes,
+            **final,
+        ),
+        api.StreamConfig(
+            name=subjects.TURNS_STREAM,
+            subjects=[subjects.ALL_TURNS, subjects.ALL_ATTEMPTS],
+            max_bytes=settings.turns_max_bytes,
+            **final,
+        ),
+        api.StreamConfig(
+            name=subjects.TIMERS_STREAM,
+            subjects=[subjects.ALL_TIMERS],
+            max_bytes=settings.timers_max_bytes,
+            allow_msg_schedules=True,
+            allow_msg_ttl=True,
+            **kept,
+        ),
+        api.StreamConfig(
+            name=subjects.DEAD_STREAM, subjects=[subjects.ALL_DEAD], max_bytes=settings.dead_max_bytes, **final
+        ),
+        api.StreamConfig(
+            name=OBJECT_STREAM,
+            subjects=[f"$O.{subjects.ARTIFACTS_BUCKET}.C.>", f"$O.{subjects.ARTIFACTS_BUCKET}.M.>"],
+            max_bytes=settings.artifacts_max_bytes,
+            allow_rollup_hdrs=True,
+            **kept,
+        ),
+    )
+
+
+def filters(face: Face) -> list[str]:
+    """What the durable of a service receives; who takes in everything needs one filter only."""
+    from contracts.events import FACTS  # noqa: PLC0415
+
+    if len(face.consumes) == len(FACTS):
+        return [subjects.ALL_EVENTS]
+    return [subjects.any_pipeline(fact) for fact in face.consumes]
+
+
+def consumers(service: Service, settings: BusSettings) -> dict[str, api.ConsumerConfig]:
+    """The durables of one service: stream -> configuration. Deliveries are never limited: we count strikes."""
+
+    def durable(name: str, filter_subjects: list[str]) -> api.ConsumerConfig:
+        return api.ConsumerConfig(
+            durable_name=name,
+            deliver_policy=api.DeliverPolicy.ALL,
+            ack_policy=api.AckPolicy.EXPLICIT,
+            ack_wait=settings.ack_wait_s,
+            max_deliver=-1,
+            filter_subjects=filter_subjects,
+            max_ack_pending=1000,
+        )
+
+    found: dict[str, api.ConsumerConfig] = {}
+    if service in CONSUMERS:
+        found[subjects.EVENTS_STREAM] = durable(service.value, filters(FACES[service]))
+    if service is Service.ROUTER:
+        found[subjects.TIMERS_STREAM] = durable(TIMERS_CONSUMER, [subjects.TIMERS_FIRED])
+    return found
+
+
+async def provision(js: JetStreamContext, service: Service, settings: BusSettings) -> None:
+    """Make or update all streams, the bucket, and the durables of ``service``. Safe when many start at once.
+
+    Raises:
+        Misconfigured: the server refuses the layout (for example a replica count that it cannot give).
+        nats.errors.Error, TimeoutError: the bus did not answer; try again.
+    """
+    await asyncio.gather(*(_stream(js, config) for config in streams(settings)))
+    for stream, config in consumers(service, settings).items():
+        await _consumer(js, stream, config)
+
+
+async def _stream(js: JetStreamContext, wanted: api.StreamConfig) -> None:
+    name = str(wanted.name)
+    try:
+        try:
+            found = (await js.stream_info(name)).config
+        except NotFoundError:
+            try:
+                await js.add_stream(wanted)
+                logger.info("created stream %s", name)
+                return
+            except APIError as error:
+                if error.err_code not in _ALREADY_THERE:
+                    raise
+                found = (await js.stream_info(name)).config
+        if changes := _differences(found, wanted):
+            logger.info("updating stream %s: %s", name, ", ".join(changes))
+            await js.update_stream(found.evolve(**{key: getattr(wanted, key) for key in changes}))
+    except APIError as error:
+        raise Misconfigured(f"the server refuses stream {name}: {error.description}") from error
+
+
+async def _consumer(js: JetStreamContext, stream: str, wanted: api.ConsumerConfig) -> None:
+    name = str(wanted.durable_name)
+    try:
+        try:
+            found = (await js.consumer_info(stream, name)).config
+            changes = _differences(found, wanted)
+        except NotFoundError:
+            changes = ["everything"]
+        if changes:
+            logger.info("creating or updating consumer %s of %s: %s", name, stream, ", ".join(changes))
+            await js.add_consumer(stream, wanted)
+    except APIError as error:
+        raise Misconfigured(f"the server refuses consumer {name} of {stream}: {error.description}") from error
+
+
+def _differences(found: Any, wanted: Any) -> list[str]:
+    """Names of the fields that ``wanted`` sets and that differ. One filter may come back in the singular form."""
+    have = found.as_dict()
+    if have.get("filter_subject") and not have.get("filter_subjects"):
+        have["filter_subjects"] = [have["filter_subject"]]
+    ignored = {"filter_subject", "name"}
+    return sorted(
+        key
+        for key, value in wanted.as_dict().items()
+        if key not in ignored and _plain(have.get(key)) != _plain(value) and not (not value and not have.get(key))
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Sets of subjects compare without order; enumerations by their value."""
+    if isinstance(value, list):
+        return sorted(str(item) for item in value)
+    return getattr(value, "value", value)
