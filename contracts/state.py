@@ -100,7 +100,7 @@ class PipelineState(Frozen):
     ``tasks``, ``failures``, ``choice`` and ``approval`` (the id of the `approval.requested` that waits for a
     person) are what is open; a final state has none. ``degraded`` names the streams that the generator left out,
     ``unproven`` those that the last test run did not prove. ``pause_wanted`` is a level, set by ``command`` (an
-    event id); ``cancel`` is the id of the request to cancel; ``commands`` the last ids of pause and resume requests.
+    event id); ``cancel`` is the id of the request to cancel; ``commands`` the last ids of pauses and resumes.
     """
 
     id: str = ""
