@@ -3,11 +3,15 @@ what they infer from a document is not."""
 
 from __future__ import annotations
 
-from infra.runtime.documents.bundle import BundleLimits, Fetch, bundle
+from typing import TYPE_CHECKING, Any
+
+from infra.runtime.documents.bundle import BundleLimits, Fetch, bundle, encode
 from infra.runtime.documents.document import Document, Operation, Server, media_of, pointer
-from infra.runtime.documents.fetch import FetchPolicy, fetch
 from infra.runtime.documents.load import load
 from infra.runtime.documents.parse import ParseLimits, parse
+
+if TYPE_CHECKING:
+    from infra.runtime.documents.web import FetchPolicy, fetch
 
 __all__ = [
     "BundleLimits",
@@ -18,9 +22,19 @@ __all__ = [
     "ParseLimits",
     "Server",
     "bundle",
+    "encode",
     "fetch",
     "load",
     "media_of",
     "parse",
     "pointer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The HTTP client takes 150 ms to import: the child processes that only read documents do without it."""
+    if name in ("FetchPolicy", "fetch"):
+        from infra.runtime.documents import web
+
+        return getattr(web, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

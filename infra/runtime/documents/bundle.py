@@ -56,7 +56,7 @@ async def bundle(
 
 def encode(document: Document) -> bytes:
     """The document as JSON."""
-    return orjson.dumps(document.raw, option=orjson.OPT_PASSTHROUGH_SUBCLASS, default=str)
+    return orjson.dumps(document.raw)
 
 
 class _Bundling:

@@ -36,8 +36,8 @@ class Operation:
     ``parameters`` are Parameter Objects (path and operation merged, the operation's win), in the document's order;
     an entry without a usable ``name`` and ``in`` is left out. ``parameter_pointers`` are theirs, in the same order.
     ``request_body`` and each of ``responses`` (by status, e.g. ``"200"``, ``"default"``) are their objects.
-    ``security`` is the effective requirement: a list of alternatives, each mapping schemes to scopes; ``None`` where
-    neither operation nor document has one.
+    ``security`` is the effective requirement: alternatives, each mapping schemes to scopes; ``None`` where neither
+    operation nor document has one.
     """
 
     method: str
@@ -72,8 +72,8 @@ class Operation:
 class Document:
     """A loaded document in the shape of OpenAPI 3.x. Treat everything in it as immutable.
 
-    ``raw`` is the (normalised) JSON value; ``declared_version`` what the original said, e.g. ``"2.0"``; ``where`` its
-    origin; ``dangling`` collects the references that were followed in vain.
+    ``raw`` is the (normalised) JSON value; ``declared_version`` what the original said, e.g. ``"2.0"``; ``where``
+    its origin; ``dangling`` collects the references that were followed in vain.
     """
 
     def __init__(self, raw: dict[str, Any], *, where: str, declared_version: str) -> None:
@@ -105,9 +105,11 @@ class Document:
     def resolve(self, node: Any) -> Any:
         """``node`` itself, or what its ``$ref`` (or a chain of them) points to. A dangling or endless chain gives
         ``None`` and is recorded in ``dangling``."""
+        reference = ""
         for _ in range(_MAX_REFERENCES):
-            if not isinstance(node, dict) or not isinstance(reference := node.get("$ref"), str):
+            if not isinstance(node, dict) or not isinstance(node.get("$ref"), str):
                 return node
+            reference = node["$ref"]
             node = self.target(reference)
             if node is None:
                 return None
@@ -129,7 +131,7 @@ class Document:
         """``node`` as self-contained JSON Schema (draft 7): no ``$ref``, ``allOf`` merged, ``nullable`` as a type
         list, recursion cut. About ``max_nodes`` sub-schemas and ``max_depth`` levels: what lies beyond is left open
         (its type only). See `infra.runtime.documents.flatten`."""
-        from infra.runtime.documents.flatten import flatten  # noqa: PLC0415 - the two need each other
+        from infra.runtime.documents.flatten import flatten
 
         return flatten(self, node, max_nodes=max_nodes, max_depth=max_depth)
 
@@ -143,9 +145,7 @@ class Document:
             if isinstance(entry.get("url"), str) and entry["url"].strip():
                 variables = {key: as_dict(value) for key, value in as_dict(entry.get("variables")).items()}
                 url = entry["url"].strip().rstrip("/")
-                found.append(
-                    Server(url, as_text(entry.get("description")), variables, pointer("servers", index))
-                )
+                found.append(Server(url, as_text(entry.get("description")), variables, pointer("servers", index)))
         return tuple(found)
 
     def security_schemes(self) -> dict[str, Node]:
@@ -196,7 +196,7 @@ class Document:
         )
 
     def _parameters(self, entries: Any, at: str) -> dict[tuple[str, str], tuple[Node, str]]:
-        found = {}
+        found: dict[tuple[str, str], tuple[Node, str]] = {}
         for index, entry in enumerate(as_list(entries)):
             parameter = self.resolve(entry)
             if isinstance(parameter, dict):
@@ -206,7 +206,9 @@ class Document:
         return found
 
 
-def media_of(document: Document, container: Node | None, *, kinds: tuple[str, ...] = ("json",)) -> tuple[str, Node] | None:
+def media_of(
+    document: Document, container: Node | None, *, kinds: tuple[str, ...] = ("json",)
+) -> tuple[str, Node] | None:
     """Media type and Media Type Object of a response or request body: the first whose type contains one of
     ``kinds`` (``application/hal+json`` is JSON too), then ``*/*``; ``None`` if there is neither."""
     content = {name: document.resolve(entry) for name, entry in as_dict(as_dict(container).get("content")).items()}

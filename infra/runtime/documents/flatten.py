@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from infra.runtime.documents.document import Document
 
 _KEPT = (
-    *("title", "description", "format", "enum", "const", "default", "pattern", "multipleOf", "minLength", "maxLength"),
+    *(
+        "title",
+        "description",
+        "format",
+        "enum",
+        "const",
+        "default",
+        "pattern",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+    ),
     *("minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "readOnly", "writeOnly"),
 )
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
@@ -66,7 +77,9 @@ def _children(flat: _Flat, place: _Place) -> Iterator[_Place]:
         room = target["properties"] = {str(name): {} for name in properties}
         for name, child in properties.items():
             yield _Place(child, room[str(name)], seen, depth)
-        required = [name for name in as_list(flat.keys.get("required")) if isinstance(name, str) and name in properties]
+        required = [
+            name for name in as_list(flat.keys.get("required")) if isinstance(name, str) and name in properties
+        ]
         if required:
             target["required"] = list(dict.fromkeys(required))
     for key in ("items", "additionalProperties"):
@@ -232,7 +245,9 @@ def _scalars(keys: dict[str, Any]) -> dict[str, Any]:
 def _type_only(document: Document, node: dict[str, Any]) -> dict[str, Any]:
     """The type of ``node`` if it says one; for a place that is not opened."""
     found = document.resolve(node)
-    keys = {key: value for key, value in as_dict(found).items() if key in ("type", "nullable", "properties", "items")}
+    keys = {
+        key: value for key, value in as_dict(found).items() if key in ("type", "nullable", "properties", "items")
+    }
     _normalise(keys)
     types = keys["type"]
     return {"type": types[0] if len(types) == 1 else types} if types else {}

@@ -27,7 +27,9 @@ def load(content: bytes, *, where: str, limits: ParseLimits | None = None) -> Do
         if str(version).startswith("2"):
             return Document(upgraded(raw), where=where, declared_version=str(version))
         raise Rejected(f"OpenAPI version {str(version)[:20]} is not supported: 2.0, 3.0 and 3.1 are", where=where)
-    raise Rejected(f"this is no OpenAPI document but {_looks_like(raw)}: its 'openapi' member is missing", where=where)
+    raise Rejected(
+        f"this is no OpenAPI document but {_looks_like(raw)}: its 'openapi' member is missing", where=where
+    )
 
 
 _KINDS = {

@@ -16,8 +16,8 @@ from contracts.errors import Rejected
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that YAML forbids (section 5.1) and real documents contain all the same."""
-_INTEGER = re.compile(r"[-+]?[0-9]{1,4000}")
-_BASED = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,300}")
+_BASED = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -47,7 +47,8 @@ def parse(content: bytes, *, where: str, limits: ParseLimits | None = None) -> A
     limits = limits or ParseLimits()
     if len(content) > limits.bytes:
         raise Rejected(
-            f"the document has {len(content):,} bytes; the limit is {limits.bytes:,}: give a smaller one", where=where
+            f"the document has {len(content):,} bytes; the limit is {limits.bytes:,}: give a smaller one",
+            where=where,
         )
     text = _decode(content, where)
     start = text.lstrip()[:1]
@@ -110,8 +111,8 @@ def _check_bounds(value: Any, where: str, limits: ParseLimits) -> None:
 
 
 def _yaml(text: str, where: str, limits: ParseLimits) -> Any:
-    import yaml  # noqa: PLC0415 - 30 ms that JSON documents need not pay
-    from yaml._yaml import CParser  # type: ignore[import-untyped]  # noqa: PLC0415
+    import yaml
+    from yaml._yaml import CParser
 
     builder = _YamlBuilder(where, limits)
     try:
@@ -229,10 +230,11 @@ def _scalar(event: Any) -> Any:
     if text[0] not in _NUMERIC_START:
         return text
     if _INTEGER.fullmatch(text):
-        return int(text)
+        number = int(text)
+        return number if abs(number) < 2**63 else float(number)
     if _BASED.fullmatch(text):
         return int(text[2:], 8 if text[1] == "o" else 16)
     if _FLOAT.fullmatch(text):
-        number = float(text)
-        return number if abs(number) != float("inf") else text
+        real = float(text)
+        return real if abs(real) != float("inf") else text
     return text

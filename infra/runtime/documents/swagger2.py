@@ -13,10 +13,13 @@ _MOVED = (
     ("#/securityDefinitions/", "#/components/securitySchemes/"),
 )
 _SCHEMA_KEYS = frozenset(
-    "type format items default maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern maxItems "
-    "minItems uniqueItems enum multipleOf x-nullable x-example".split()
+    [
+        *("type", "format", "items", "default", "enum", "pattern", "multipleOf", "uniqueItems"),
+        *("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
+        *("maxLength", "minLength", "maxItems", "minItems", "x-nullable", "x-example"),
+    ]
 )
-_STYLES = {
+_STYLES: dict[str, dict[str, Any]] = {
     "multi": {"explode": True},
     "csv": {"explode": False},
     "ssv": {"style": "spaceDelimited", "explode": False},
@@ -37,15 +40,15 @@ def upgraded(raw: dict[str, Any]) -> dict[str, Any]:
     shared = {name: item for name, item in _dict(raw.get("parameters")).items() if isinstance(item, dict)}
     upgrade = _Upgrade(shared, consumes, produces)
     kept = {
-        key: value for key, value in raw.items() if key in ("info", "tags", "externalDocs", "security") or key[:2] == "x-"
+        key: value
+        for key, value in raw.items()
+        if key in ("info", "tags", "externalDocs", "security") or key[:2] == "x-"
     }
     components = {
         "schemas": {name: _rewritten(schema) for name, schema in _dict(raw.get("definitions")).items()},
         "parameters": {name: upgrade.parameter(item) for name, item in shared.items() if not _is_body(item)},
         "requestBodies": {name: upgrade.body([item], consumes) for name, item in shared.items() if _is_body(item)},
-        "responses": {
-            name: upgrade.response(item, produces) for name, item in _dict(raw.get("responses")).items()
-        },
+        "responses": {name: upgrade.response(item, produces) for name, item in _dict(raw.get("responses")).items()},
         "securitySchemes": {
             name: _security_scheme(item) for name, item in _dict(raw.get("securityDefinitions")).items()
         },
@@ -103,14 +106,18 @@ class _Upgrade:
             return {}
         reference = entry.get("$ref")
         if isinstance(reference, str) and reference.startswith("#/parameters/"):
-            return self._shared.get(reference.removeprefix("#/parameters/").replace("~1", "/").replace("~0", "~"), {})
+            return self._shared.get(
+                reference.removeprefix("#/parameters/").replace("~1", "/").replace("~0", "~"), {}
+            )
         return entry
 
     def parameter(self, entry: Any) -> Any:
         if not isinstance(entry, dict) or "$ref" in entry:
             return _rewritten(entry)
         out = {
-            key: value for key, value in entry.items() if key not in _SCHEMA_KEYS and key not in ("collectionFormat", "schema")
+            key: value
+            for key, value in entry.items()
+            if key not in _SCHEMA_KEYS and key not in ("collectionFormat", "schema")
         }
         out["schema"] = _rewritten(entry["schema"]) if isinstance(entry.get("schema"), dict) else _schema_of(entry)
         if entry.get("type") == "array":
@@ -121,7 +128,7 @@ class _Upgrade:
         whole = next((entry for entry in entries if entry.get("in") == "body"), None)
         if whole is not None:
             media: dict[str, Any] = {"schema": _rewritten(whole.get("schema", {}))}
-            body: dict[str, Any] = {"content": {kind: media for kind in consumes or ["application/json"]}}
+            body: dict[str, Any] = {"content": dict.fromkeys(consumes or ["application/json"], media)}
             return {**body, **{key: whole[key] for key in ("description", "required") if key in whole}}
         form = {
             "type": "object",
@@ -200,7 +207,9 @@ def _rewritten(node: Any) -> Any:
         return node
     out = {key: _rewritten(value) for key, value in node.items()}
     if isinstance(reference := out.get("$ref"), str):
-        out["$ref"] = next((new + reference[len(old) :] for old, new in _MOVED if reference.startswith(old)), reference)
+        out["$ref"] = next(
+            (new + reference[len(old) :] for old, new in _MOVED if reference.startswith(old)), reference
+        )
     if node.get("x-nullable") is True:
         out["nullable"] = True
     if node.get("type") == "file":
