@@ -58,8 +58,9 @@ class RunFolder:
             log_file.write(envelope.encode() + b"\n")
         return envelope
 
-    async def submit(self, name: str, document: bytes | None, spec_url: str | None, engine: e.Engine) -> None:
-        """Begin the log."""
+    async def begin(self, name: str, document: bytes | None, spec_url: str | None, engine: e.Engine) -> None:
+        """Begin a new log, in place of one that is there."""
+        self._log.unlink(missing_ok=True)
         ref = await self.artifacts.put(document, "application/octet-stream") if document is not None else None
         fact = e.PipelineSubmitted(name=name, engine=engine, document=ref, spec_url=spec_url)
         self.append(fact, source=Service.GATEWAY, causation=None, task="submit")
@@ -104,9 +105,7 @@ def _task_for(service: Service, folder: RunFolder) -> Task:
     for task in outstanding(folder.state()):
         if task.service is service:
             return task
-    raise Rejected(
-        f"{service} has nothing to work on yet: run the agents before it first", where=str(folder.root)
-    )
+    raise Rejected(f"{service} has nothing to work on yet: run the agents before it first", where=str(folder.root))
 
 
 def load_agent(service: Service) -> Agent:

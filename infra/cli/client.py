@@ -1,0 +1,131 @@
+"""The gateway's REST API, as the command line uses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from contracts.envelope import Envelope
+from contracts.errors import Permanent, Rejected
+
+RECONNECTS = 20
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event of the live stream: a fact, or what an agent says that it is doing."""
+
+    fact: Envelope | None = None
+    service: str = ""
+    progress: str = ""
+
+
+class Gateway:
+    """A client of the gateway at ``url``. Close it with ``async with``."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx2.AsyncClient(base_url=self.url, timeout=30)
+
+    async def __aenter__(self) -> Gateway:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def answers(self) -> bool:
+        """Whether a gateway of ours listens there."""
+        try:
+            response = await self._http.get("/readyz", timeout=2)
+        except httpx2.HTTPError:
+            return False
+        return response.status_code == 200
+
+    async def generate(
+        self, name: str, *, document: Path | None, spec_url: str | None, engine: str
+    ) -> dict[str, Any]:
+        """``POST /generate``; returns its answer (``pipeline_id``, ``links``).
+
+        Raises:
+            Rejected: the gateway's problem, in its words.
+        """
+        fields = {"connector_name": name, "connector_type": "source", "engine": engine}
+        if document is not None:
+            files = {"document": (document.name, document.read_bytes())}
+            response = await self._http.post("/generate", data=fields, files=files)
+        else:
+            response = await self._http.post(
+                "/generate", json={**fields, **({"spec_url": spec_url} if spec_url else {})}
+            )
+        return _answer(response)
+
+    async def follow(self, live: str) -> AsyncIterator[Message]:
+        """Everything that happens in a pipeline, from its first fact to its last.
+
+        ``live`` is the link of its event stream. A lost connection is taken up again where it was.
+
+        Raises:
+            Permanent: the gateway stays away.
+        """
+        last: str | None = None
+        failures = 0
+        while failures < RECONNECTS:
+            headers = {"Last-Event-ID": last} if last else {}
+            try:
+                async with self._http.stream(
+                    "GET", live, headers=headers, timeout=httpx2.Timeout(10, read=60)
+                ) as answer:
+                    async for event, id, data in _events(answer):
+                        failures = 0
+                        last = id or last
+                        if message := _message(event, data):
+                            yield message
+                    if answer.status_code >= 400:
+                        _answer(answer)
+                    return
+            except httpx2.TransportError:
+                failures += 1
+        raise Permanent("the gateway does not answer any more", where=self.url)
+
+
+def _message(event: str, data: str) -> Message | None:
+    if event == "progress":
+        body = json.loads(data)
+        return Message(service=body.get("service", ""), progress=body.get("message", ""))
+    return Message(fact=Envelope.decode(data.encode())) if event == "fact" else None
+
+
+async def _events(answer: httpx2.Response) -> AsyncIterator[tuple[str, str, str]]:
+    """(event, id, data) of a text/event-stream (WHATWG HTML, section 9.2.6)."""
+    event, id, data = "message", "", []
+    async for line in answer.aiter_lines():
+        if not line:
+            if data:
+                yield event, id, "\n".join(data)
+            event, id, data = "message", "", []
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            event = value
+        elif field == "id":
+            id = value
+        elif field == "data":
+            data.append(value)
+
+
+def _answer(response: httpx2.Response) -> dict[str, Any]:
+    if response.status_code < 400:
+        body: dict[str, Any] = response.json()
+        return body
+    try:
+        problem = response.json()
+        detail = problem.get("detail") or problem.get("title") or response.text
+    except (json.JSONDecodeError, httpx2.ResponseNotRead):
+        detail = f"the gateway answered {response.status_code}"
+    raise Rejected(str(detail), where=f"{response.request.method} {response.request.url}")

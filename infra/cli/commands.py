@@ -1,0 +1,62 @@
+"""`connectors generate` and `connectors run`: what they print and how they end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from contracts.errors import Rejected
+from contracts.events import AgentFailed, Engine, TestsFailed
+from contracts.pipeline import Status
+from contracts.services import AGENTS, Service
+from infra.cli import generate as generation
+from infra.cli.describe import describe
+from infra.cli.run_alone import RunFolder, name_from, run_alone
+from infra.runtime.stack import StackConfig
+
+
+async def generate(
+    name: str, spec: str | None, engine: Engine, url: str | None, data: Path, output: Path, console: Console
+) -> int:
+    """0 when something was published (in full or in part)."""
+    config = StackConfig.at(data, output)
+    async with generation.gateway(url, config, console) as client:
+        state = await generation.generate(name, spec, engine, client, console)
+        if state.status not in (Status.SUCCESS, Status.PARTIAL):
+            return 1
+        console.print(
+            f"connector: [bold]{output / 'connector-implementations' / f'source-{name}'}[/]", soft_wrap=True
+        )
+    return 0
+
+
+class Printed:
+    """Progress as dim lines."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def __call__(self, message: str, *, done: int | None = None, total: int | None = None) -> None:
+        share = f" {done}/{total}" if done is not None and total is not None else ""
+        self._console.print(f"[dim]{message}{share}[/]", soft_wrap=True)
+
+
+async def run_agent(
+    agent: Service, folder: Path, spec: str | None, name: str | None, engine: Engine, console: Console
+) -> int:
+    """0 when the agent gave an answer; 1 when its tests failed."""
+    if agent not in AGENTS:
+        raise Rejected(f"{agent} is not an agent; agents are {', '.join(AGENTS)}")
+    run_folder = RunFolder(folder)
+    if spec is not None:
+        document, spec_url = generation.split_source(spec)
+        await run_folder.begin(
+            name or name_from(spec), document.read_bytes() if document else None, spec_url, engine
+        )
+    fact, files = await run_alone(agent, run_folder, Printed(console))
+    line = describe(fact)
+    console.print(f"[bold]{line.actor}[/] {line.text}", soft_wrap=True)
+    for file in files:
+        console.print(f"  {file}", soft_wrap=True)
+    return 1 if isinstance(fact, (TestsFailed, AgentFailed)) else 0

@@ -1,0 +1,71 @@
+"""`connectors generate`: submit, watch, tell where the package is."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from rich.console import Console
+
+from contracts.errors import Rejected
+from contracts.pipeline import PipelineState
+from infra.cli.client import Gateway
+from infra.cli.watch import Board
+from infra.runtime.stack import StackConfig, running_stack
+
+
+@contextlib.asynccontextmanager
+async def gateway(url: str | None, config: StackConfig, console: Console) -> AsyncIterator[Gateway]:
+    """A client of the stack at ``url`` or, if none answers there, of one that is started for the while."""
+    running = Gateway(url or f"http://{config.host}:{config.port}")
+    async with running:
+        if await running.answers():
+            yield running
+            return
+        if url is not None:
+            raise Rejected("no stack answers there; start one with `connectors up`", where=url)
+    console.print("[dim]no stack is running: starting one for the while[/]")
+    async with running_stack(StackConfig(config.data, config.output, port=0)) as stack, Gateway(stack.url) as own:
+        yield own
+
+
+async def watch(client: Gateway, live: str, console: Console) -> PipelineState:
+    """Show a pipeline until its final fact; returns its last state."""
+    with Board(console) as board:
+        async for message in client.follow(live):
+            if message.fact is not None:
+                board.fact(message.fact)
+            else:
+                board.progress(message.service, message.progress)
+    return board.state
+
+
+def split_source(source: str | None) -> tuple[Path | None, str | None]:
+    """``--spec`` as a file or as a URL.
+
+    Raises:
+        Rejected: neither an http(s) URL nor a file that is there.
+    """
+    if source is None:
+        return None, None
+    if source.startswith(("http://", "https://")):
+        return None, source
+    path = Path(source)
+    if not path.is_file():
+        raise Rejected("there is no such file; give a file's path or an http(s) URL", where=source)
+    return path, None
+
+
+async def generate(name: str, source: str | None, engine: str, client: Gateway, console: Console) -> PipelineState:
+    """Submit ``source`` (a file or a URL) as connector ``name`` and watch the pipeline to its end."""
+    document, spec_url = split_source(source)
+    accepted = await client.generate(name, document=document, spec_url=spec_url, engine=engine)
+    console.print(f"[bold]source-{name}[/]  pipeline {accepted['pipeline_id']}", soft_wrap=True)
+    return await watch(client, accepted["links"]["live"], console)
+
+
+def quiet_interrupt() -> None:
+    """Let SIGTERM end the command as Ctrl-C does, so that what it started is stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,0 +1,143 @@
+"""`connectors`: the command line. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from contracts.errors import ConnectorsError
+from contracts.events import Engine
+from contracts.services import AGENTS, Service
+
+app = typer.Typer(
+    help="Give it an API; agents research, write, test, review and publish an Airbyte connector.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Data = Annotated[Path, typer.Option(help="The stack's folder: log, artifacts, database.")]
+Output = Annotated[Path, typer.Option(help="Where finished connectors are put.")]
+DATA = Path(".connectors")
+OUTPUT = Path("output")
+
+
+def run(main: Coroutine[Any, Any, int]) -> None:
+    """Run a command to its exit code; errors of ours are one red line, never a trace."""
+    from infra.cli.generate import quiet_interrupt
+
+    quiet_interrupt()
+    try:
+        code = asyncio.run(main)
+    except ConnectorsError as error:
+        err.print(f"[red]error:[/] {error}", soft_wrap=True)
+        code = 1
+    except KeyboardInterrupt:
+        err.print("[yellow]stopped[/]")
+        code = 130
+    raise typer.Exit(code)
+
+
+@app.command()
+def up(
+    data: Data = DATA,
+    output: Output = OUTPUT,
+    port: Annotated[int, typer.Option(help="The gateway's port on 127.0.0.1.")] = 8002,
+) -> None:
+    """Start the whole stack in the foreground: bus, nine services, gateway. Ctrl-C stops it.
+
+    Example: `connectors up --port 8002`
+    """
+    from infra.cli.up import up as main
+
+    run(main(data, output, port, out))
+
+
+@app.command()
+def ps(
+    data: Data = DATA, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False
+) -> None:
+    """List the processes of a running stack.
+
+    Example: `connectors ps --json`
+    """
+    from infra.cli.up import ps as main
+
+    raise typer.Exit(main(data, as_json, out))
+
+
+@app.command()
+def generate(
+    name: Annotated[str, typer.Argument(help="The connector's name: lower case words joined by hyphens.")],
+    spec: Annotated[
+        str | None, typer.Option(help="The API's OpenAPI or Swagger document: a file or a URL.")
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Which engine the agents use.")] = Engine.AUTO,
+    url: Annotated[
+        str | None,
+        typer.Option(envvar="CONNECTORS_URL", help="The gateway of a running stack.", show_default=False),
+    ] = None,
+    data: Data = DATA,
+    output: Output = OUTPUT,
+) -> None:
+    """Build a connector from an API's document and watch it being built.
+
+    Uses the stack on port 8002 (or at --url) and, if none answers, starts one for the while.
+
+    Example: `connectors generate petstore --spec petstore.yaml`
+    """
+    from infra.cli.commands import generate as main
+
+    run(main(name, spec, engine, url, data, output, out))
+
+
+@app.command("run")
+def run_agent(
+    agent: Annotated[Service, typer.Argument(help=f"One of: {', '.join(AGENTS)}.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(help="A run folder (made by `run research`), or a published package for `tester`.")
+    ] = Path(".connectors/run"),
+    spec: Annotated[str | None, typer.Option(help="Begin a run with this document: a file or a URL.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The connector's name (default: from the document's name).")
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Which engine the agent uses.")] = Engine.AUTO,
+) -> None:
+    """Run one agent alone on one input, without a bus, to debug it.
+
+    Examples:
+
+    `connectors run research --spec petstore.yaml`
+
+    `connectors run generator`, `connectors run fixtures`, `connectors run tester`, ... go on in the same folder.
+
+    `connectors run tester output/connector-implementations/source-petstore --spec petstore.yaml` tests a package.
+    """
+    from infra.cli.commands import run_agent as main
+
+    run(main(agent, folder, spec, name, engine, out))
+
+
+@app.command()
+def demo(data: Data = DATA, output: Output = OUTPUT) -> None:
+    """Build a connector for the sample CRM, install it, read with it, and compare with what the CRM holds."""
+    from infra.cli.demo import demo as main
+
+    run(main(data, output, out))
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""`connectors up` and `connectors ps`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.runtime.stack import StackConfig, read_processes, running_stack
+
+
+async def up(data: Path, output: Path, port: int, console: Console) -> int:
+    """Run the stack until it is interrupted."""
+    began = monotonic()
+    console.print("[dim]starting nats-server, nine services and the gateway[/]")
+    async with running_stack(StackConfig.at(data, output, port)) as stack:
+        console.print(
+            f"[green]ready[/] in {monotonic() - began:.1f} s: [bold]{stack.url}[/]  (Ctrl-C stops everything)"
+        )
+        await stack.keep(lambda message: console.print(f"[yellow]{message}[/]"))
+    return 0
+
+
+def ps(data: Path, as_json: bool, console: Console) -> int:
+    """Print the processes of the stack on ``data``; 1 if there is none."""
+    url, processes = read_processes(StackConfig.at(data, data).state_file)
+    if as_json:
+        print(json.dumps([asdict(process) for process in processes]))
+        return 0 if url else 1
+    if url is None:
+        console.print(f"no stack runs on {data}; start one with [bold]connectors up[/]")
+        return 1
+    table = Table("service", "pid", "state", title=url, box=None)
+    for process in processes:
+        style = {"ready": "green", "exited": "red"}.get(process.state, "yellow")
+        table.add_row(process.service, str(process.pid), f"[{style}]{process.state}[/]")
+    console.print(table)
+    return 0
