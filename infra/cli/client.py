@@ -102,7 +102,8 @@ def _message(event: str, data: str) -> Message | None:
 
 async def _events(answer: httpx2.Response) -> AsyncIterator[tuple[str, str, str]]:
     """(event, id, data) of a text/event-stream (WHATWG HTML, section 9.2.6)."""
-    event, id, data = "message", "", []
+    data: list[str] = []
+    event, id = "message", ""
     async for line in answer.aiter_lines():
         if not line:
             if data:

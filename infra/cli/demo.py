@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -86,25 +86,28 @@ class Installed:
         return [json.loads(line) for line in stdout.splitlines()]
 
     async def spec(self) -> dict[str, Any]:
-        return _only(await self._run("spec"), "SPEC")["spec"]["connectionSpecification"]
+        specification: dict[str, Any] = _only(await self._run("spec"), "SPEC")["spec"]["connectionSpecification"]
+        return specification
 
     async def check(self, config: Record) -> dict[str, Any]:
         messages = await self._run("check", "--config", self._file("config.json", config))
-        return _only(messages, "CONNECTION_STATUS")["connectionStatus"]
+        status: dict[str, Any] = _only(messages, "CONNECTION_STATUS")["connectionStatus"]
+        return status
 
     async def discover(self, config: Record) -> list[dict[str, Any]]:
         messages = await self._run("discover", "--config", self._file("config.json", config))
-        return _only(messages, "CATALOG")["catalog"]["streams"]
+        streams: list[dict[str, Any]] = _only(messages, "CATALOG")["catalog"]["streams"]
+        return streams
 
-    async def read(self, config: Record, streams: Iterable[dict[str, Any]]) -> dict[str, list[Record]]:
-        """Stream -> records, of a full refresh of all ``streams``."""
+    async def read(self, config: Record, selected: list[dict[str, Any]]) -> dict[str, list[Record]]:
+        """Stream -> records, of a full refresh of the ``selected`` streams of a catalog."""
         configured = [
             {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
-            for stream in streams
+            for stream in selected
         ]
         catalog = self._file("catalog.json", {"streams": configured})
         messages = await self._run("read", "--config", self._file("config.json", config), "--catalog", catalog)
-        found: dict[str, list[Record]] = {stream["stream"]["name"]: [] for stream in configured}
+        found: dict[str, list[Record]] = {stream["name"]: [] for stream in selected}
         for message in messages:
             if message["type"] == "RECORD":
                 found[message["record"]["stream"]].append(message["record"]["data"])

@@ -97,7 +97,7 @@ def _task_for(service: Service, folder: RunFolder) -> Task:
         )
     model = REQUESTS[service]
     values: dict[str, object] = {"policy_hash": folder.state().policy.hash, "code_version": "by hand"}
-    if mode := FIRST_MODE.get(model):  # type: ignore[call-overload]
+    if mode := FIRST_MODE.get(model):
         values["mode"] = mode
     folder.append(
         model.model_validate(values), source=Service.ROUTER, causation=log[-1].id, task=f"{log[-1].id}/{model.TYPE}"

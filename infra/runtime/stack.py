@@ -185,9 +185,11 @@ async def _answers_ready(health: Path) -> bool:
     return b" 200" in status
 
 
+def _module(service: Service) -> str:
+    return "gateway" if service is Service.GATEWAY else f"services.{service}"
+
+
 def _children(config: StackConfig, nats: NatsServer, port: int) -> list[Child]:
-    modules = {service: f"services.{service}" for service in Service if service is not Service.GATEWAY}
-    modules[Service.GATEWAY] = "gateway"
     shared = {
         **os.environ,
         "CONNECTORS_DATA_DIR": str(config.data),
@@ -197,8 +199,8 @@ def _children(config: StackConfig, nats: NatsServer, port: int) -> list[Child]:
         "CONNECTORS_GATEWAY_PORT": str(port),
     }
     return [
-        Child(service, module, {**shared, **nats.environment(service)}, config.data)
-        for service, module in modules.items()
+        Child(service, _module(service), {**shared, **nats.environment(service)}, config.data)
+        for service in Service
     ]
 
 
