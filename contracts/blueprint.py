@@ -63,7 +63,8 @@ class Parameter(Frozen):
     """Something that the user's config must (or may) supply, and where it goes in each request.
 
     ``name`` is the config's field; ``target`` the name on the wire: a query parameter, a header, a variable of
-    the path, or a variable of the server's URL.
+    the path, or a variable of the server's URL. ``streams`` are those whose requests carry it (empty: all); a
+    request that names ``{target}`` itself takes the value there.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Parameter(Frozen):
     default: str | int | float | bool | None = None
     required: bool = True
     secret: bool = False
+    streams: tuple[str, ...] = ()
 
 
 class BaseUrl(Frozen):
@@ -145,7 +147,8 @@ class RateLimit(Frozen):
 
 class Request(Frozen):
     """``path`` is relative to the base URL and holds variables in braces: of the parent or of the config.
-    ``query``, ``headers`` and ``body`` (JSON, for POST) are sent as they stand."""
+    ``query``, ``headers`` and ``body`` (JSON, for POST) are sent as they stand, except that a value of ``query`` that
+    is one variable in braces (``{"channel": "{channel}"}``) is filled in like the path's."""
 
     method: Literal["GET", "POST"] = "GET"
     path: str
@@ -277,7 +280,7 @@ class Cursor(Frozen):
 
 
 class Binding(Frozen):
-    """The path's ``variable`` takes the parent record's ``field``."""
+    """The request's ``variable`` (of its path, or of its query) takes the parent record's ``field``."""
 
     variable: str
     field: JsonPath
