@@ -1,7 +1,8 @@
-"""Content-addressed storage, three times: in memory, in a folder, in the bus's object store.
+"""Content-addressed storage, in memory, in a folder, or in the bus's object store.
 
-Every implementation keeps the same promises: what was put can be got; content that exists is never put again; what
-is got is hashed again; an artifact has a size limit; a tree is a manifest of blobs whose paths stay inside the tree.
+Every implementation keeps the same promises: what was put can be got; content that exists is never put again;
+what is got is hashed again; an artifact has a size limit; a tree is a manifest of blobs whose paths stay inside it.
+The object store is in `infra.runtime.object_store`.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from contracts import subjects
 from contracts.envelope import Envelope
 from contracts.errors import Transient
+from contracts.events import PipelineForked
 from contracts.pipeline import PipelineState
 from infra.runtime.direct import DirectReader
 
@@ -163,14 +164,26 @@ class States:
         for attempt in range(20):
             folded = self._states.get(pipeline) or Folded(PipelineState(), 0)
             facts, last = await self._log.read(pipeline, folded.last)
-            state = folded.state
-            for _, envelope in facts:
-                state = self._evolve(state, envelope)
+            state = await self._fold(folded.state, facts)
             folded = self._keep(pipeline, Folded(state, last))
             if folded.last >= at_least:
                 return folded
             await asyncio.sleep(min(0.01 * 2**attempt, 0.5))
         raise Transient(f"the log has message {at_least} but does not show it yet", where=pipeline)
+
+    async def _fold(
+        self, state: PipelineState, facts: list[tuple[int, Envelope]], *, upto: int | None = None
+    ) -> PipelineState:
+        """Fold ``facts`` on ``state``, at most up to position ``upto``; a fork starts from its parent's state."""
+        for _, envelope in facts:
+            if state.position == upto:
+                break
+            if envelope.type == PipelineForked.TYPE and state.position == 0:
+                fork = PipelineForked.model_validate(envelope.data)
+                history = await self._log.history(fork.parent)
+                state = await self._fold(state, history, upto=fork.at)
+            state = self._evolve(state, envelope)
+        return state
 
     def absorb(self, sequence: int, previous: int, envelope: Envelope) -> Folded | None:
         """Fold a delivered fact without asking the bus, if the state is known up to the fact right before it.
@@ -179,7 +192,7 @@ class States:
         """
         pipeline = envelope.pipeline
         folded = self._states.get(pipeline) if previous else Folded(PipelineState(), 0)
-        if folded is None or folded.last != previous:
+        if folded is None or folded.last != previous or envelope.type == PipelineForked.TYPE:
             return None
         return self._keep(pipeline, Folded(self._evolve(folded.state, envelope), sequence))
 

@@ -1,8 +1,8 @@
 """Artifacts in the JetStream object store, in its public format (NATS ADR-20), so that any NATS tool reads them.
 
-nats-py's own ``put`` and ``get`` are not used: a second put of a name purges the chunks under a reader's hands, and
-each get makes a consumer. Here the metadata is written by compare-and-set (the first writer wins), chunks are read by
-direct get, and every read has a time limit.
+nats-py's own ``put`` and ``get`` are not used: a second put of a name purges the chunks under a reader's hands,
+and each get makes a consumer. Here the metadata is written by compare-and-set (the first writer wins), chunks are
+read by direct get, and every read has a time limit.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ObjectStoreArtifacts(StoredArtifacts):
         return b"".join(chunk.data for chunk in chunks)
 
     async def _write(self, sha256: str, content: bytes) -> None:
-        """Chunks first, one after the other under an id of their own, then the metadata: nobody sees half an object.
+        """Chunks in order under an id of their own, then the metadata: nobody sees half an object.
 
         Of two writers the second's metadata is refused; its chunks stay unreferenced, and the content is there.
         """

@@ -1,7 +1,7 @@
 """Streams, the artifact bucket and the durable consumers: made or brought up to date at every start.
 
-Whoever starts first creates them, so services start in any order. An existing durable is bound silently whatever its
-configuration, so every start compares and updates. What may not change in place (subjects of another layout) is an
+Whoever starts first creates them, so services start in any order. An existing durable is bound silently whatever
+its configuration, so every start compares and updates. What may not change in place (subjects of another layout) is an
 error that says so, never a silent delete.
 """
 
@@ -16,6 +16,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from contracts import subjects
 from contracts.errors import Permanent
+from contracts.events import FACTS
 from contracts.services import FACES, Face, Service
 from infra.runtime.object_store import OBJECT_STREAM
 from infra.runtime.settings import BusSettings
@@ -65,7 +66,8 @@ def streams(settings: BusSettings) -> tuple[api.StreamConfig, ...]:
             max_bytes=settings.timers_max_bytes,
             allow_msg_schedules=True,
             allow_msg_ttl=True,
-            **kept,
+            # The server refuses "discard new" with schedules; what is oldest here has fired long ago.
+            **{**kept, "discard": api.DiscardPolicy.OLD},
         ),
         api.StreamConfig(
             name=subjects.DEAD_STREAM, subjects=[subjects.ALL_DEAD], max_bytes=settings.dead_max_bytes, **final
@@ -82,8 +84,6 @@ def streams(settings: BusSettings) -> tuple[api.StreamConfig, ...]:
 
 def filters(face: Face) -> list[str]:
     """What the durable of a service receives; who takes in everything needs one filter only."""
-    from contracts.events import FACTS  # noqa: PLC0415
-
     if len(face.consumes) == len(FACTS):
         return [subjects.ALL_EVENTS]
     return [subjects.any_pipeline(fact) for fact in face.consumes]
