@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import importlib.util
-import os
 import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from contracts.errors import Permanent
+from infra.runtime.locks import locked
 from infra.runtime.toolchain.install import create_venv, install_into
 from infra.runtime.toolchain.pins import pins, requirements
 from infra.runtime.toolchain.place import Toolchain, locate
@@ -52,17 +50,6 @@ def prepare(progress: Say | None = None, *, cache: Path | None = None) -> Toolch
 async def prepare_async(progress: Say | None = None, *, cache: Path | None = None) -> Toolchain:
     """`prepare` in a thread. ``progress`` is called from that thread."""
     return await asyncio.to_thread(prepare, progress, cache=cache)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock between processes; the system lets go of it when the process dies."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _build(toolchain: Toolchain, say: Say) -> None:

@@ -1,0 +1,9 @@
+"""``python -m services.reviewer``: run the reviewer on the bus."""
+
+from __future__ import annotations
+
+from infra.runtime.service import run_agent
+from services.reviewer.handler import agent
+from services.reviewer.settings import Settings
+
+run_agent(agent(Settings()))

@@ -1,0 +1,97 @@
+"""`review.requested` -> `review.approved` or `review.rejected`."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from contracts.artifacts import JSON_MEDIA_TYPE, ArtifactRef
+from contracts.blueprint import ApiBlueprint
+from contracts.errors import Permanent, Rejected
+from contracts.events import Fact, ReviewApproved, ReviewRejected
+from contracts.pipeline import PipelineState
+from contracts.reports import Finding, ReviewReport, Severity
+from contracts.services import Service
+from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.isolated import run_isolated
+from infra.runtime.toolchain import prepare_async
+from infra.runtime.trees import write_tree
+from services.reviewer import verdict
+from services.reviewer.own import own_findings
+from services.reviewer.settings import Settings
+from services.reviewer.tools import mypy_findings, ruff_findings
+from services.reviewer.warm_types import warm_types
+
+
+def agent(settings: Settings) -> Agent:
+    return Agent(Service.REVIEWER, partial(_run, settings))
+
+
+async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
+    """Review with the settings of the environment."""
+    return await _run(Settings(), job, workspace, tools)
+
+
+async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> Fact:
+    code_ref = _required(job.state.code, "code")
+    blueprint = await tools.artifacts.get(_required(job.state.blueprint, "blueprint"))
+    findings = await _findings(settings, job.state, blueprint, workspace, tools)
+    known = ApiBlueprint.model_validate_json(blueprint)
+    judgement = verdict.judge(findings, known, min_score=settings.min_score)
+    report = ReviewReport(code=code_ref.sha256, score=verdict.score(findings), findings=tuple(findings))
+    report_ref = await tools.artifacts.put(report.model_dump_json().encode(), JSON_MEDIA_TYPE)
+    await tools.progress(f"score {report.score}: {judgement.reason}")
+    if judgement.blame is None:
+        return ReviewApproved(report=report_ref, score=report.score)
+    items = verdict.feedback(findings, judgement, known)
+    return ReviewRejected(
+        report=report_ref,
+        score=report.score,
+        blame=judgement.blame,
+        critical=sum(finding.severity is Severity.CRITICAL for finding in findings),
+        feedback=await tools.artifacts.put(items.model_dump_json().encode(), JSON_MEDIA_TYPE),
+        reason=judgement.reason,
+    )
+
+
+async def _findings(
+    settings: Settings, state: PipelineState, blueprint: bytes, workspace: Path, tools: Tools
+) -> list[Finding]:
+    """ruff, mypy and our own checks, side by side; sorted, so that the same tree gives the same report."""
+    code_ref = _required(state.code, "code")
+    code = await tools.artifacts.get_tree(code_ref)
+    tests = await tools.artifacts.get_tree(_required(state.tests, "tests"))
+    report = await tools.artifacts.get(_required(state.test_report, "test report"))
+    await tools.progress(f"reviewing {len(code)} files and {len(tests)} of tests")
+    toolchain = await prepare_async()
+    warm_cache = await asyncio.to_thread(warm_types, toolchain)
+    for folder in ("lint", "types"):
+        await asyncio.to_thread(write_tree, workspace / folder, {**tests, **code})
+    arguments = (state.name, code, tests, blueprint, report, code_ref.sha256, state.choices, state.degraded)
+    async with asyncio.TaskGroup() as group:
+        linted = group.create_task(ruff_findings(workspace / "lint", settings))
+        typed = group.create_task(mypy_findings(workspace / "types", toolchain, warm_cache, settings))
+        own = group.create_task(_own(arguments, settings))
+    return sorted([*own.result(), *linted.result(), *typed.result()], key=_order)
+
+
+async def _own(arguments: tuple[object, ...], settings: Settings) -> list[Finding]:
+    """In a child process: a tree that cannot even be looked at is a finding, too."""
+    try:
+        found = await run_isolated(
+            own_findings, *arguments, timeout_s=settings.tool_timeout_s, memory_bytes=settings.tool_memory_bytes
+        )
+    except Rejected as error:
+        return [Finding(severity=Severity.CRITICAL, rule="review unfinished", message=error.what)]
+    return [Finding.model_validate(item) for item in found]
+
+
+def _order(finding: Finding) -> tuple[str, str, int, str]:
+    return finding.file or "", finding.rule, finding.line or 0, finding.message
+
+
+def _required(ref: ArtifactRef | None, what: str) -> ArtifactRef:
+    if ref is None:
+        raise Permanent(f"there is nothing to review: the pipeline has no {what} yet")
+    return ref

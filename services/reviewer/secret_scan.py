@@ -1,0 +1,120 @@
+"""Finds credentials in files: by the known forms of tokens, and by how random a string looks. Pure.
+
+The patterns follow what the issuers document. A string that stands in the API's own description is an example that
+anyone can read there, so it is a low finding only.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from contracts.reports import Finding, Severity
+
+_KNOWN: dict[str, re.Pattern[str]] = {
+    "private key": re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s*[A-Za-z0-9+/=]{16}"),
+    "AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b"),
+    "Google API key": re.compile(r"\bAIza[\w-]{35}\b"),
+    "Google OAuth secret": re.compile(r"\bGOCSPX-[\w-]{28}\b"),
+    "GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{60,})\b"),
+    "GitLab token": re.compile(r"\bglpat-[\w-]{20,}"),
+    "Slack token": re.compile(r"\bxox[abposr]-[\w-]{20,}"),
+    "Stripe key": re.compile(r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}\b"),
+    "Anthropic key": re.compile(r"\bsk-ant-[\w-]{24,}"),
+    "OpenAI key": re.compile(r"\bsk-(?:proj-)?[A-Za-z0-9]{32,}\b"),
+    "SendGrid key": re.compile(r"\bSG\.[\w-]{16,}\.[\w-]{16,}"),
+    "Twilio key": re.compile(r"\bSK[0-9a-f]{32}\b"),
+    "npm token": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
+    "PyPI token": re.compile(r"\bpypi-[\w-]{50,}"),
+    "JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
+    "password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"{}$]+:([^\s/:@'\"{}$]{6,})@"),
+}
+_CANDIDATE = re.compile(r"""["'`=:\s]([A-Za-z0-9+/_=-]{24,200})(?=["'`\s,;]|$)""", re.MULTILINE)
+_ASSIGNED = re.compile(
+    r"""(?i)\b[\w-]*(?:password|passwd|secret|api_?key|access_?token|refresh_?token|auth_?token)["']?\s*[:=]\s*
+        ["']([^"'\s]{8,200})["']""",
+    re.VERBOSE,
+)
+_WORD = re.compile(r"[a-z]{3,}|[A-Z][a-z]{2,}|[A-Z]{3,}")
+_PLACEHOLDER = re.compile(
+    r"(?i)test|example|sample|dummy|fake|wrong|invalid|placeholder|your|changeme|seeded|redacted|x{4}"
+)
+
+MIN_ENTROPY_BITS = 4.0
+"""Shannon entropy per character from which a string of 24 characters or more counts as random. English words and
+identifiers lie below 3.9, base64 of random bytes from 4.3 on (24 characters) up to 6."""
+
+_MAX_LINE_CHARS = 2_000
+_MAX_PER_FILE = 20
+
+
+def secret_findings(path: str, content: bytes, *, public_text: str) -> Iterator[Finding]:
+    """The findings of one text file; a message never repeats the secret.
+
+    Args:
+        public_text: the API's own description; what stands in it is no secret.
+    """
+    text = content.decode("utf-8", errors="replace")
+    found = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        for kind, severity, value in _line_secrets(line):
+            if value in public_text:
+                severity = Severity.LOW
+            yield Finding(
+                severity=severity,
+                rule="secret " + ("known-form" if kind in _KNOWN else "high-entropy"),
+                message=f"this looks like a {kind} ({len(value)} characters)",
+                file=path,
+                line=number,
+            )
+            found += 1
+            if found >= _MAX_PER_FILE:
+                return
+    if match := _KNOWN["private key"].search(text):
+        line_number = text.count("\n", 0, match.start()) + 1
+        message = "this looks like a private key"
+        yield Finding(
+            severity=Severity.CRITICAL, rule="secret known-form", message=message, file=path, line=line_number
+        )
+
+
+def _line_secrets(line: str) -> Iterator[tuple[str, Severity, str]]:
+    """(kind, severity, value) of what one line holds, each value once."""
+    seen: set[str] = set()
+    for start in range(0, len(line), _MAX_LINE_CHARS):
+        part = line[start : start + _MAX_LINE_CHARS + 200]
+        for kind, pattern in _KNOWN.items():
+            for match in pattern.finditer(part):
+                value = match.group(match.lastindex or 0)
+                if value not in seen and not _PLACEHOLDER.search(value):
+                    seen.add(value)
+                    yield kind, Severity.CRITICAL, value
+        for match in (*_ASSIGNED.finditer(part), *_CANDIDATE.finditer(part)):
+            value = match.group(1)
+            if value not in seen and not any(value in known for known in seen) and looks_random(value):
+                seen.add(value)
+                yield "random token", Severity.MEDIUM, value
+
+
+def looks_random(value: str) -> bool:
+    """Whether ``value`` is likelier a generated token than something a person wrote.
+
+    Not random: UUIDs and hexadecimal hashes (ids, checksums), paths, identifiers made of words, placeholders.
+    """
+    if len(value) < 20 or _PLACEHOLDER.search(value) or value.count("/") > len(value) // 8:
+        return False
+    classes = [any(map(test, value)) for test in (str.islower, str.isupper, str.isdigit)]
+    if not (classes[2] and (classes[0] or classes[1])):
+        return False
+    if re.fullmatch(r"[0-9a-fA-F-]+|[0-9+-]+[TZ:.0-9+-]*", value):
+        return False
+    wordy = sum(len(word) for word in _WORD.findall(value) if len(word) > 3)
+    return wordy < len(value) * 0.5 and entropy_bits(value) >= MIN_ENTROPY_BITS
+
+
+def entropy_bits(value: str) -> float:
+    """Shannon entropy in bits per character."""
+    total = len(value)
+    return -sum(count / total * math.log2(count / total) for count in Counter(value).values())
