@@ -1,0 +1,87 @@
+"""What a sandbox is asked for, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from contracts.reports import Isolation
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one run. ``memory_bytes`` holds for all its processes together (looked at ten times a second)
+    and for the data of each one (by the kernel); ``processes`` counts threads too; ``disk_bytes`` is for each of the
+    working copy and the temporary folder; ``output_bytes`` for each of stdout and stderr."""
+
+    wall_s: float = 60.0
+    cpu_s: int = 60
+    memory_bytes: int = 1024 * MIB
+    processes: int = 64
+    open_files: int = 256
+    file_bytes: int = 128 * MIB
+    disk_bytes: int = 256 * MIB
+    output_bytes: int = 32 * MIB
+
+
+class Stop(StrEnum):
+    """Why the sandbox itself ended a run."""
+
+    WALL_TIME = "wall_time"
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run ended. Exactly one of ``exit_code``, ``signal`` and ``stopped`` is set, the last when the sandbox
+    killed it for a bound. stdout and stderr are cut at ``Limits.output_bytes``. ``files`` holds the outputs
+    asked for that exist and fit. A report is not proof of anything that the code under test could write."""
+
+    isolation: Isolation
+    exit_code: int | None = None
+    signal: int | None = None
+    stopped: Stop | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    truncated: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    duration_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run, as its caller describes it (see `session.start`)."""
+
+    tree: Path
+    argv: tuple[str, ...]
+    python: Path | None
+    endpoints: Mapping[int, Path]
+    limits: Limits
+    env: Mapping[str, str]
+    files: Mapping[str, bytes]
+    readable: tuple[Path, ...]
+    writable: bool
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are as the code under test sees them."""
+
+    work: str
+    input: str
+    tmp: str
+    endpoints: Mapping[int, str]
+    copy_from: str | None

@@ -1,0 +1,409 @@
+"""Starts a sandbox, watches it, reads what comes out, and makes sure that nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contracts.errors import Transient
+from contracts.reports import Isolation
+from infra.runtime.sandbox import bubblewrap, usage
+from infra.runtime.sandbox.models import Layout, Limits, Report, Request, Stop
+
+WATCH_EVERY_S = 0.1
+FIRST_WATCH_S = 0.02
+CHUNK = 256 * 1024
+LAST_WORDS_S = 10.0
+STACK_BYTES = 8 * 1024 * 1024
+
+
+def free_port() -> int:
+    """A loopback port that is free now: right for an endpoint in either kind of sandbox."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def start(
+    tree: Path,
+    argv: Sequence[str],
+    *,
+    python: Path | None = None,
+    endpoints: Mapping[int, Path] | None = None,
+    limits: Limits | None = None,
+    env: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    readable: Sequence[Path] = (),
+    writable: bool = False,
+    outputs: Sequence[str] = (),
+    isolation: Isolation | None = None,
+) -> AsyncIterator[Session]:
+    """Start ``argv`` with ``tree`` as its working folder; all that it started is dead when the block is left.
+
+    In ``argv`` and ``env`` the tokens ``{work}``, ``{input}``, ``{tmp}`` and ``{python}`` stand for the working folder,
+    the folder of ``files``, a temporary folder and ``python``. The environment is empty but for ``env``, PATH, HOME,
+    TMPDIR and LANG; stdin is empty.
+
+    Args:
+        tree: mounted read-only, or with ``writable`` as a private copy that is thrown away.
+        python: an interpreter (of a virtual environment) that the sandbox can see.
+        endpoints: loopback port inside -> Unix socket outside; nothing else can be reached.
+        files: name -> content, put into ``{input}``; the place for secrets (never argv or env).
+        readable: more paths that can be read, at their own place.
+        outputs: paths below the working folder to bring back in `Report.files`.
+        isolation: how to confine it; by default what `probe` found to work.
+
+    Raises:
+        Transient: the sandbox itself did not start.
+    """
+    if isolation is None:
+        from infra.runtime.sandbox.probe import probe
+
+        isolation = await probe()
+    request = Request(
+        tree=tree.resolve(),
+        argv=tuple(argv),
+        python=python.absolute() if python else None,
+        endpoints=dict(endpoints or {}),
+        limits=limits or Limits(),
+        env=dict(env or {}),
+        files=dict(files or {}),
+        readable=tuple(readable),
+        writable=writable,
+        outputs=tuple(outputs),
+    )
+    with _scratch(request, isolation) as layout:
+        session = await _launch(request, layout, isolation)
+        try:
+            yield session
+        finally:
+            await session.end()
+
+
+async def run(
+    tree: Path,
+    argv: Sequence[str],
+    *,
+    python: Path | None = None,
+    endpoints: Mapping[int, Path] | None = None,
+    limits: Limits | None = None,
+    env: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    readable: Sequence[Path] = (),
+    writable: bool = False,
+    outputs: Sequence[str] = (),
+    isolation: Isolation | None = None,
+) -> Report:
+    """Run ``argv`` to its end, or to the first bound that it breaks. Arguments and errors as of `start`."""
+    async with start(
+        tree,
+        argv,
+        python=python,
+        endpoints=endpoints,
+        limits=limits,
+        env=env,
+        files=files,
+        readable=readable,
+        writable=writable,
+        outputs=outputs,
+        isolation=isolation,
+    ) as session:
+        return await session.finish()
+
+
+@dataclass
+class Session:
+    """A running sandbox. Read `lines` or call `finish`; `send` a signal to the program at any time.
+
+    ``handle`` is a pidfd of the outermost process, ``init`` the pid of the sandbox's first."""
+
+    request: Request
+    isolation: Isolation
+    process: asyncio.subprocess.Process
+    control: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    handle: int
+    init: int
+    started: float = field(default_factory=time.monotonic)
+    stopped: Stop | None = None
+    truncated: bool = False
+    peak_bytes: int = 0
+    read_bytes: int = 0
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _errors: bytearray = field(default_factory=bytearray)
+
+    def __post_init__(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._deadline()),
+            asyncio.create_task(self._watch()),
+            asyncio.create_task(self._collect_errors()),
+        ]
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """stdout line by line, without the line's end, as they come; ends with the program."""
+        rest = b""
+        async for chunk in self._chunks():
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                yield line
+        if rest:
+            yield rest
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the program (not to the sandbox); does nothing if it has ended."""
+        with contextlib.suppress(ConnectionError):
+            self.control[1].write(b"%d\n" % number)
+
+    async def finish(self) -> Report:
+        """Wait for the end. stdout is what `lines` has not taken."""
+        words = asyncio.create_task(self._last_words())
+        output = b"".join([chunk async for chunk in self._chunks()])
+        status, cpu_ms, peak_kib, files = await words
+        await self._tasks[2]
+        duration_s = time.monotonic() - self.started
+        if status is None and self.stopped is None:
+            await self.process.wait()
+            raise Transient(f"the sandbox did not work: {bytes(self._errors[-500:]).decode(errors='replace')}")
+        code = os.waitstatus_to_exitcode(status) if status is not None and self.stopped is None else None
+        return Report(
+            isolation=self.isolation,
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
+            stopped=self.stopped,
+            stdout=output,
+            stderr=bytes(self._errors),
+            truncated=self.truncated,
+            files=files,
+            duration_s=duration_s,
+            cpu_s=cpu_ms / 1000,
+            peak_bytes=max(self.peak_bytes, peak_kib * 1024),
+        )
+
+    async def end(self) -> None:
+        """Kill whatever is left and wait for it."""
+        self._stop_tree()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.control[1].close()
+        await self.process.wait()
+        os.close(self.handle)
+        self.handle = -1
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        assert self.process.stdout is not None
+        while chunk := await self.process.stdout.read(CHUNK):
+            self.read_bytes += len(chunk)
+            room = self.request.limits.output_bytes - self.read_bytes
+            if room < 0:
+                self.truncated = True
+                self._stop(Stop.OUTPUT)
+                yield chunk[:room]
+                return
+            yield chunk
+
+    async def _collect_errors(self) -> None:
+        assert self.process.stderr is not None
+        while chunk := await self.process.stderr.read(CHUNK):
+            self._errors += chunk
+            if len(self._errors) > self.request.limits.output_bytes:
+                del self._errors[self.request.limits.output_bytes :]
+                self.truncated = True
+                self._stop(Stop.OUTPUT)
+                return
+
+    async def _deadline(self) -> None:
+        await asyncio.sleep(self.request.limits.wall_s)
+        self._stop(Stop.WALL_TIME)
+
+    async def _watch(self) -> None:
+        """Memory and processes of the whole sandbox. The kernel's own limits count a process at a time, and do not
+        bind root; a control group would need rights that a container rarely has."""
+        limits = self.request.limits
+        await asyncio.sleep(FIRST_WATCH_S)
+        while True:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found = self._look()
+                resident = sum(each.resident_bytes for each in found)
+                self.peak_bytes = max(self.peak_bytes, resident)
+                if sum(each.threads for each in found) > limits.processes + 1:
+                    self._stop(Stop.PROCESSES)
+                elif resident > limits.memory_bytes:
+                    self._stop(Stop.MEMORY)
+            await asyncio.sleep(WATCH_EVERY_S)
+
+    def _look(self) -> list[usage.Process]:
+        if self.isolation.kind == "bubblewrap":
+            return usage.inside(self.init)
+        return usage.descendants(self.init)
+
+    def _stop(self, why: Stop) -> None:
+        self.stopped = self.stopped or why
+        self._stop_tree()
+
+    def _stop_tree(self) -> None:
+        """Kill everything. bwrap takes its process 1 with it, and the kernel the rest of that PID namespace;
+        without one the tree is killed from the leaves' side while the supervisor still adopts orphans."""
+        if self.process.returncode is not None or self.handle < 0:
+            return
+        if self.isolation.kind == "process":
+            while below := usage.descendants(self.init)[1:]:
+                for each in below:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(each.pid, signal.SIGKILL)
+                if all(each.resident_bytes == 0 for each in below):
+                    break  # dead already, waiting for the supervisor to collect them
+        with contextlib.suppress(ProcessLookupError):
+            # not Process.kill(): that polls, and so takes the exit status away from asyncio's own watcher
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+
+    async def _last_words(self) -> tuple[int | None, int, int, dict[str, bytes]]:
+        """What the supervisor answers once the program has ended, and then the end of all that it left behind;
+        (None, ...) if it was killed before it could."""
+        files: dict[str, bytes] = {}
+        reader = self.control[0]
+        try:
+            words = (await reader.readline()).split()
+            if len(words) != 5 or words[0] != b"exit":
+                return None, 0, 0, files
+            async with asyncio.timeout(LAST_WORDS_S):
+                status, cpu_ms, peak_kib, count = (int(word) for word in words[1:])
+                for _ in range(min(count, len(self.request.outputs))):
+                    size, name = (await reader.readline()).rstrip(b"\n").split(b" ", 1)
+                    content = await reader.readexactly(min(int(size), self.request.limits.file_bytes))
+                    if name.decode() in self.request.outputs:
+                        files[name.decode()] = content
+        except (TimeoutError, ConnectionError, ValueError, asyncio.IncompleteReadError):
+            return None, 0, 0, files
+        finally:
+            self._stop_tree()
+        return status & 0xFFFF, cpu_ms, peak_kib, files
+
+
+@contextlib.contextmanager
+def _scratch(request: Request, isolation: Isolation) -> Iterator[Layout]:
+    """The layout; for a process without namespaces also real folders, removed at the end."""
+    if isolation.kind == "bubblewrap":
+        yield bubblewrap.layout(request)
+        return
+    root = Path(tempfile.mkdtemp(prefix="sandbox-"))
+    try:
+        for name in ("work", "input", "tmp"):
+            (root / name).mkdir(mode=0o700)
+        yield Layout(
+            work=str(root / "work"),
+            input=str(root / "input"),
+            tmp=str(root / "tmp"),
+            endpoints={port: str(path) for port, path in request.endpoints.items()},
+            copy_from=str(request.tree),
+        )
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Session:
+    ours, theirs = socket.socketpair()
+    info, info_writer = os.pipe()
+    try:
+        argv, cwd = _command(request, isolation, info_writer)
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=theirs,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=CHUNK,
+            env={},
+            cwd=cwd,
+            pass_fds=(info_writer,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        ours.close()
+        os.close(info)
+        raise Transient(f"the sandbox cannot start a process: {error.strerror}") from error
+    finally:
+        theirs.close()
+        os.close(info_writer)
+    handle = os.pidfd_open(process.pid)
+    reader, writer = await asyncio.open_connection(sock=ours)
+    init = await asyncio.to_thread(_init_pid, info) if isolation.kind == "bubblewrap" else process.pid
+    if isolation.kind == "process":
+        os.close(info)
+    session = Session(request, isolation, process, (reader, writer), handle, init)
+    writer.write(_job(request, layout, isolation))
+    for content in request.files.values():
+        writer.write(content)
+    return session
+
+
+def _command(request: Request, isolation: Isolation, info_fd: int) -> tuple[list[str], str]:
+    if isolation.kind == "process":
+        return [str(bubblewrap.SUPERVISOR_PYTHON), "-I", "-S", str(bubblewrap.SUPERVISOR)], "/"
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise FileNotFoundError(errno.ENOENT, "bwrap is not installed")
+    return bubblewrap.command(bwrap, request, info_fd), "/"
+
+
+def _init_pid(info: int) -> int:
+    """The pid, seen from outside, of the sandbox's process 1; 0 if bwrap ended before it had one."""
+    with os.fdopen(info) as stream:
+        text = stream.read()
+    return int(json.loads(text)["child-pid"]) if text else 0
+
+
+def _job(request: Request, layout: Layout, isolation: Isolation) -> bytes:
+    limits = request.limits
+    tokens = {"{work}": layout.work, "{input}": layout.input, "{tmp}": layout.tmp, "{python}": str(request.python)}
+
+    def fill(text: str) -> str:
+        for token, value in tokens.items():
+            text = text.replace(token, value)
+        return text
+
+    env = {"PATH": "/usr/bin:/bin", "HOME": "{tmp}", "TMPDIR": "{tmp}", "LANG": "C.UTF-8", **request.env}
+    job = {
+        "argv": [fill(each) for each in request.argv],
+        "env": {name: fill(value) for name, value in env.items()},
+        "work": layout.work,
+        "input": layout.input,
+        "files": [[name, len(content)] for name, content in request.files.items()],
+        "endpoints": {str(port): path for port, path in layout.endpoints.items()},
+        "copy_from": layout.copy_from,
+        "outputs": list(request.outputs),
+        "output_bytes": limits.file_bytes,
+        "subreaper": isolation.kind == "process",
+        "rlimits": {
+            "RLIMIT_CPU": limits.cpu_s,
+            "RLIMIT_DATA": limits.memory_bytes,
+            "RLIMIT_AS": 4 * limits.memory_bytes + 1024**3,
+            "RLIMIT_FSIZE": limits.file_bytes,
+            "RLIMIT_NOFILE": limits.open_files,
+            "RLIMIT_STACK": STACK_BYTES,
+            "RLIMIT_CORE": 0,
+            "RLIMIT_NPROC": limits.processes + (_own_threads() if isolation.kind == "process" else 2),
+        },
+    }
+    return json.dumps(job).encode() + b"\n"
+
+
+def _own_threads() -> int:
+    """How many threads this user has now: without a user namespace the kernel counts all of them together."""
+    user = os.getuid()
+    threads = 0
+    for process in usage.processes(Path("/proc")):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            threads += process.threads if os.stat(f"/proc/{process.pid}").st_uid == user else 0
+    return threads

@@ -1,0 +1,269 @@
+"""The first process inside a sandbox. Standard library only, one thread; it is started with ``-I -S``.
+
+Over the socket on its stdin it gets the job (a JSON line, then the input files' bytes) and later signal numbers, one a
+line, for the program; the end of that stream means that nobody waits any more. It relays loopback ports to Unix
+sockets, starts the program, reaps whatever it leaves behind, and answers ``exit <wait status> <cpu ms> <peak KiB>`` and
+the outputs asked for. What it sends is as little to be believed as the program itself.
+"""
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+
+CHUNK = 256 * 1024
+CONNECTIONS = 256
+CONNECT_TIMEOUT_S = 5.0
+READ, WRITE, GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class End:
+    """One socket of a relayed connection, and what is waiting to be written to it."""
+
+    def __init__(self, sock):
+        sock.setblocking(False)
+        self.sock = sock
+        self.pending = bytearray()
+        self.peer = None
+        self.eof = self.shut = False
+
+    def interest(self):
+        mask = READ if not self.eof and len(self.peer.pending) < CHUNK else 0
+        return mask | (WRITE if self.pending else 0)
+
+
+class Relay:
+    """Copies bytes between loopback connections and Unix sockets; half-closes and resets pass through."""
+
+    def __init__(self, poller):
+        self.poller, self.listeners, self.ends = poller, {}, {}
+
+    def listen(self, port, path):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(CONNECTIONS)
+        listener.setblocking(False)
+        self.listeners[listener.fileno()] = listener, path
+        self.poller.register(listener.fileno(), READ)
+
+    def handle(self, fd, mask):
+        if fd in self.listeners:
+            self.accept(*self.listeners[fd])
+        elif fd in self.ends:
+            end = self.ends[fd]
+            try:
+                self.move(end, mask)
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError:
+                self.close(end, reset=True)
+
+    def accept(self, listener, path):
+        try:
+            inner, _ = listener.accept()
+        except OSError:
+            return
+        outer = socket.socket(socket.AF_UNIX)
+        outer.settimeout(CONNECT_TIMEOUT_S)
+        try:
+            if len(self.ends) >= 2 * CONNECTIONS:
+                raise ConnectionRefusedError
+            outer.connect(path)
+        except OSError:
+            inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            inner.close()
+            outer.close()
+            return
+        inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        a, b = End(inner), End(outer)
+        a.peer, b.peer = b, a
+        for end in (a, b):
+            self.ends[end.sock.fileno()] = end
+            self.poller.register(end.sock.fileno(), READ)
+
+    def move(self, end, mask):
+        if mask & (READ | GONE) and not end.eof:
+            data = end.sock.recv(CHUNK)
+            end.peer.pending += data
+            end.eof = not data
+        for each in (end, end.peer):
+            if each.pending:
+                try:
+                    del each.pending[: each.sock.send(each.pending)]
+                except (BlockingIOError, InterruptedError):
+                    pass
+            if each.peer.eof and not each.pending and not each.shut:
+                each.shut = True
+                each.sock.shutdown(socket.SHUT_WR)
+        if end.shut and end.peer.shut:
+            self.close(end)
+            return
+        for each in (end, end.peer):
+            self.poller.modify(each.sock.fileno(), each.interest())
+
+    def close(self, end, reset=False):
+        for each in (end, end.peer):
+            fd = each.sock.fileno()
+            if self.ends.pop(fd, None) is None:
+                continue
+            self.poller.unregister(fd)
+            if reset and each.sock.family == socket.AF_INET:
+                each.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            each.sock.close()
+
+
+def receive(control):
+    """The job's header and its input files."""
+    stream = control.makefile("rb")
+    job = json.loads(stream.readline())
+    for name, size in job["files"]:
+        with open(os.path.join(job["input"], name), "wb") as file:
+            file.write(stream.read(size))
+    return job
+
+
+def copy_tree(source, target):
+    for folder, folders, names in os.walk(source):
+        inside = os.path.join(target, os.path.relpath(folder, source))
+        os.makedirs(inside, exist_ok=True)
+        folders[:] = [name for name in folders if not os.path.islink(os.path.join(folder, name))]
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) or not os.path.isfile(path):
+                continue
+            with open(path, "rb") as old, open(os.path.join(inside, name), "wb") as new:
+                new.write(old.read())
+            os.chmod(os.path.join(inside, name), os.stat(path).st_mode & 0o777 | 0o600)
+
+
+def spawn(job):
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.setsid()
+        for name in ("SIGPIPE", "SIGXFSZ", "SIGCHLD"):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        os.chdir(job["work"])
+        for name, value in job["rlimits"].items():
+            resource.setrlimit(getattr(resource, name), (value, value))
+        os.execve(job["argv"][0], job["argv"], job["env"])
+    except (OSError, ValueError) as error:
+        os.write(2, ("sandbox: cannot start %s: %s\n" % (job["argv"][0], error)).encode())
+    finally:
+        os._exit(127)
+
+
+def reap(child):
+    """(wait status, resource usage) of the program once it has ended; whatever else ended is only collected."""
+    found = None
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == 0:
+            return found
+        if pid == child:
+            found = status, usage
+
+
+def obey(control, child):
+    """Pass signals on; False when nobody is there any more."""
+    try:
+        data = control.recv(4096)
+    except (BlockingIOError, InterruptedError):
+        return True
+    for number in data.split():
+        try:
+            os.kill(child, int(number))
+        except ProcessLookupError:
+            pass
+    return bool(data)
+
+
+def serve(job, control):
+    """Relay and obey until the program has ended; None if nobody waits."""
+    poller = select.epoll()
+    relay = Relay(poller)
+    for port, path in job["endpoints"].items():
+        relay.listen(int(port), path)
+    wake, waker = os.pipe()
+    os.set_blocking(wake, False)
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    child = spawn(job)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    control.setblocking(False)
+    poller.register(control.fileno(), READ)
+    poller.register(wake, READ)
+    while True:
+        for fd, mask in poller.poll():
+            if fd == control.fileno():
+                if not obey(control, child):
+                    return None
+            elif fd == wake:
+                os.read(wake, 4096)
+            else:
+                relay.handle(fd, mask)
+        ended = reap(child)
+        if ended is not None:
+            return ended
+
+
+def outputs(job):
+    """(name, content) of the outputs that are there, no larger than allowed, and really inside the work folder."""
+    root = os.path.realpath(job["work"])
+    for name in job["outputs"]:
+        path = os.path.realpath(os.path.join(root, name))
+        if not path.startswith(root + "/") or not os.path.isfile(path):
+            continue
+        with open(path, "rb") as file:
+            content = file.read(job["output_bytes"] + 1)
+        if len(content) <= job["output_bytes"]:
+            yield name, content
+
+
+def main():
+    os.closerange(3, 256)
+    control = socket.socket(fileno=0)
+    control.set_inheritable(False)
+    job = receive(control)
+    if job["subreaper"]:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans stay findable
+    if job["copy_from"]:
+        copy_tree(job["copy_from"], job["work"])
+    ended = serve(job, control)
+    if ended is None:
+        return
+    if os.getpid() == 1:
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    status, usage = ended
+    found = list(outputs(job))
+    control.setblocking(True)
+    cpu_ms = int((usage.ru_utime + usage.ru_stime) * 1000)
+    control.sendall(b"exit %d %d %d %d\n" % (status, cpu_ms, usage.ru_maxrss, len(found)))
+    for name, content in found:
+        control.sendall(b"%d %s\n" % (len(content), name.encode()))
+        control.sendall(content)
+    control.recv(1)  # the end of the stream: whoever started us has all it wants
+
+
+if __name__ == "__main__":
+    sys.exit(main())
