@@ -1,0 +1,269 @@
+"""Writes the log's copy: every message once, in order, without gaps; one transaction a batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from contracts.artifacts import ArtifactRef
+from contracts.envelope import Envelope
+from services.event_store.database.folded import Folded, Recent
+from services.event_store.database.tables import ArtifactRow, EventRow, MissingRow, PipelineRow
+from services.event_store.errors import Diverged, Gap
+
+EVENTS: Table = EventRow.__table__  # type: ignore[attr-defined]
+PIPELINES: Table = PipelineRow.__table__  # type: ignore[attr-defined]
+ARTIFACTS: Table = ArtifactRow.__table__  # type: ignore[attr-defined]
+MISSING: Table = MissingRow.__table__  # type: ignore[attr-defined]
+
+IDS_A_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the stream; ``event`` is ``None`` where the payload is no envelope."""
+
+    sequence: int
+    subject: str
+    payload: bytes
+    event: Envelope | None
+
+    @classmethod
+    def decode(cls, sequence: int, subject: str, payload: bytes) -> Message:
+        """The log's readers pass over what is no envelope; it is recorded all the same, for the sequence's sake."""
+        try:
+            event = Envelope.decode(payload)
+        except ValidationError:
+            event = None
+        return cls(sequence, subject, payload, event)
+
+    @property
+    def id(self) -> str | None:
+        return self.event.id if self.event else None
+
+    @property
+    def pipeline(self) -> str:
+        """By the subject: the token that the log's filters go by."""
+        return self.subject.split(".", 2)[1]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A message as the copy holds it; see `EventRow`."""
+
+    sequence: int
+    id: str | None
+    pipeline: str
+    previous: int
+    subject: str
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Change:
+    """A message, and its pipeline before and after it."""
+
+    message: Message
+    before: Folded
+    after: Folded
+
+
+class Copy:
+    """The only writer of the database. Not for two threads at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._recent = Recent()
+
+    def last_sequence(self) -> int:
+        """0: the copy is empty."""
+        with self._engine.connect() as connection:
+            return _last(connection)
+
+    def id_at(self, sequence: int) -> str | None:
+        """The id of the fact at ``sequence``; ``None``: the copy has none there."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(EVENTS.c.id).where(EVENTS.c.sequence == sequence)).scalar()
+
+    def stored(self, after: int, limit: int) -> list[Stored]:
+        """The next ``limit`` messages after sequence ``after``, for a refill of the log."""
+        columns = [EVENTS.c[name] for name in ("sequence", "id", "pipeline", "previous", "subject", "payload")]
+        query = select(*columns).where(EVENTS.c.sequence > after).order_by(EVENTS.c.sequence).limit(limit)
+        with self._engine.connect() as connection:
+            return [Stored(**row) for row in connection.execute(query).mappings()]
+
+    def append(self, batch: Sequence[Message]) -> int:
+        """Record a batch and return the last sequence of the copy. What it holds already is compared and left.
+
+        Raises:
+            Gap: ``batch`` does not start right after the last sequence, or has a hole. Nothing is written.
+            Diverged: the copy has another fact at one of the sequences. Nothing is written.
+        """
+        try:
+            with self._engine.begin() as connection:
+                last = _last(connection)
+                fresh = _continue(connection, batch, last)
+                if not fresh:
+                    return last
+                changes = self._fold(connection, fresh)
+                connection.execute(insert(EVENTS), [_row(change) for change in changes])
+                _summarise(connection, changes)
+        except BaseException:
+            self._recent.clear()
+            raise
+        self._recent.update({change.message.pipeline: change.after for change in changes})
+        return fresh[-1].sequence
+
+    def refold_unreadable(self) -> int:
+        """Newer code may read what older code could not: fold such pipelines again. Returns how many it tried."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(select(PIPELINES.c.id).where(PIPELINES.c.readable.is_(False))).scalars().all()
+            for pipeline in rows:
+                values = _summary(_read(connection, pipeline))
+                connection.execute(PIPELINES.update().where(PIPELINES.c.id == pipeline).values(**values))
+        return len(rows)
+
+    def _fold(self, connection: Connection, fresh: Iterable[Message]) -> list[Change]:
+        now: dict[str, Folded] = {}
+        changes = []
+        for message in fresh:
+            name = message.pipeline
+            before = now.get(name) or self._recent.get(name) or _read(connection, name)
+            now[name] = before.add(message.sequence, message.event)
+            changes.append(Change(message, before, now[name]))
+        return changes
+
+    # --- artifacts ------------------------------------------------------------------------------
+
+    def lacking(self, hashes: Iterable[str]) -> set[str]:
+        """Those of ``hashes`` (sha256) whose content the copy does not have."""
+        wanted = sorted(set(hashes))
+        have: set[str] = set()
+        with self._engine.connect() as connection:
+            for start in range(0, len(wanted), IDS_A_QUERY):
+                some = wanted[start : start + IDS_A_QUERY]
+                query = select(ARTIFACTS.c.sha256).where(ARTIFACTS.c.sha256.in_(some))
+                have.update(connection.execute(query).scalars())
+        return set(wanted) - have
+
+    def keep(self, contents: Sequence[tuple[ArtifactRef, bytes]]) -> None:
+        """Store artifacts; those that are known are left as they are, and none of them is missing any more."""
+        rows = [
+            {"sha256": ref.sha256, "media_type": ref.media_type, "size": ref.size, "content": content}
+            for ref, content in contents
+        ]
+        with self._engine.begin() as connection:
+            _upsert(connection, ARTIFACTS, rows, keep=tuple(ARTIFACTS.c.keys()))
+            connection.execute(delete(MISSING).where(MISSING.c.sha256.in_([ref.sha256 for ref, _ in contents])))
+
+    def content(self, sha256: str) -> bytes | None:
+        """Of an artifact; ``None``: the copy does not have it."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(ARTIFACTS.c.content).where(ARTIFACTS.c.sha256 == sha256)).scalar()
+        return None if found is None else bytes(found)
+
+    def mark_missing(self, refs: Iterable[ArtifactRef], sequence: int) -> None:
+        """Remember artifacts that the fact at ``sequence`` names and nobody has."""
+        rows = [{**ref.model_dump(), "sequence": sequence} for ref in refs]
+        with self._engine.begin() as connection:
+            _upsert(connection, MISSING, rows, keep=tuple(MISSING.c.keys()))
+
+    def missing(self) -> list[tuple[ArtifactRef, int]]:
+        """What is still looked for, with the sequence of the first fact that names it."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(MISSING).order_by(MISSING.c.sequence)).mappings()
+            return [(ArtifactRef.model_validate(dict(row)), row["sequence"]) for row in rows]
+
+
+def _last(connection: Connection) -> int:
+    return connection.execute(select(func.max(EVENTS.c.sequence))).scalar() or 0
+
+
+def _continue(connection: Connection, batch: Sequence[Message], last: int) -> list[Message]:
+    """What of ``batch`` follows on ``last``; the part before must be equal to the copy."""
+    known = [message for message in batch if message.sequence <= last]
+    for message in known:
+        recorded = connection.execute(select(EVENTS.c.id).where(EVENTS.c.sequence == message.sequence)).scalar()
+        if recorded != message.id:
+            raise Diverged(message.sequence, str(recorded), str(message.id))
+    fresh = list(batch[len(known) :])
+    for expected, message in enumerate(fresh, start=last + 1):
+        if message.sequence != expected:
+            raise Gap(expected, message.sequence)
+    return fresh
+
+
+def _read(connection: Connection, pipeline: str) -> Folded:
+    """The pipeline as the copy has it, from the beginning."""
+    query = select(EVENTS.c.sequence, EVENTS.c.position, EVENTS.c.payload).where(EVENTS.c.pipeline == pipeline)
+    folded = Folded()
+    for row in connection.execute(query.order_by(EVENTS.c.sequence)):
+        event = None if row.position is None else Envelope.decode(row.payload)
+        folded = folded.add(row.sequence, event)
+    return folded
+
+
+def _row(change: Change) -> dict[str, Any]:
+    message, event = change.message, change.message.event
+    return {
+        "sequence": message.sequence,
+        "id": message.id,
+        "pipeline": message.pipeline,
+        "position": change.after.position if event else None,
+        "previous": change.before.sequence,
+        "subject": message.subject,
+        "type": event and event.type,
+        "dataversion": event and event.dataversion,
+        "time": event and event.time,
+        "causation": event and event.causation,
+        "source": event and event.source,
+        "payload": message.payload,
+    }
+
+
+def _summarise(connection: Connection, changes: Sequence[Change]) -> None:
+    summaries: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        if (event := change.message.event) is None:
+            continue
+        name, sequence = change.message.pipeline, change.message.sequence
+        first = summaries.get(name) or {"first_sequence": sequence, "submitted": event.time}
+        latest = {"id": name, "last_sequence": sequence, "updated": event.time}
+        summaries[name] = {**first, **_summary(change.after), **latest}
+    _upsert(connection, PIPELINES, list(summaries.values()), keep=("id", "first_sequence", "submitted"))
+
+
+def _summary(folded: Folded) -> dict[str, Any]:
+    state = folded.state
+    return {
+        "position": folded.position,
+        "name": state.name,
+        "status": state.status.value,
+        "engine": state.engine.value,
+        "degraded": json.dumps(state.degraded),
+        "outcome": state.outcome,
+        "version": state.version,
+        "reason": state.reason,
+        "readable": folded.readable,
+    }
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], keep: tuple[str, ...]) -> None:
+    """Insert rows; where the key is known, everything but the columns ``keep`` takes the new value."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    changing = {name: statement.excluded[name] for name in rows[0] if name not in keep}
+    key = list(table.primary_key.columns)
+    if changing:
+        statement = statement.on_conflict_do_update(index_elements=key, set_=changing)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=key)
+    connection.execute(statement, rows)

@@ -1,0 +1,49 @@
+"""Opens the database that a URL names, with what each kind needs to be durable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlmodel import SQLModel
+
+from services.event_store.database import tables
+
+POOL_SIZE = 6
+CONNECT_TIMEOUT_S = 5
+LOCK_TIMEOUT_MS = 5_000
+
+
+def open_engine(url: str) -> Engine:
+    """``sqlite:////path/to/file`` or ``postgresql://user:password@host/name`` (with psycopg 3). Creates the
+    folder of an SQLite file and the tables where they are missing."""
+    target = make_url(url)
+    if target.get_backend_name() == "sqlite":
+        engine = _sqlite(target.database or "", url)
+    else:
+        engine = create_engine(
+            target.set(drivername="postgresql+psycopg"),
+            pool_size=POOL_SIZE,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        )
+    SQLModel.metadata.create_all(engine, tables=[row.__table__ for row in tables.ROWS])  # type: ignore[attr-defined]
+    return engine
+
+
+def _sqlite(path: str, url: str) -> Engine:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=0, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # a recorded fact survives a power cut
+        cursor.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_MS}")
+        cursor.close()
+
+    return engine

@@ -1,0 +1,156 @@
+"""Follows the log from last + 1 and writes it down, a batch at a time: the only way into the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError, NotFoundError
+from sqlalchemy.exc import SQLAlchemyError
+
+from contracts.errors import Permanent, Transient
+from contracts.subjects import ALL_EVENTS, EVENTS_STREAM
+from services.event_store.archive import Archive
+from services.event_store.database.copy import Copy, Message
+from services.event_store.errors import Diverged, Gap
+from services.event_store.refill import Refill
+from services.event_store.watermark import Watermark
+
+logger = logging.getLogger(__name__)
+
+BATCH = 512
+IDLE_S = 5.0
+FORGET_CONSUMER_S = 60.0
+RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+T = TypeVar("T")
+
+
+class Reader:
+    """One ordered reader; ``writer`` is the single thread in which the database is written."""
+
+    def __init__(
+        self,
+        js: JetStreamContext,
+        copy: Copy,
+        archive: Archive,
+        refill: Refill,
+        writer: Executor,
+        watermark: Watermark,
+    ) -> None:
+        self._js = js
+        self._copy = copy
+        self._archive = archive
+        self._refill = refill
+        self._writer = writer
+        self._watermark = watermark
+
+    async def run(self) -> None:
+        """Until cancelled. Whatever stops the copy is shown as the watermark's problem and tried again: the bus or
+        the database may come back, an operator may put the right one in place."""
+        failures = 0
+        while True:
+            last = self._watermark.last
+            try:
+                await self._follow()
+            except (Permanent, Transient, nats.errors.Error, SQLAlchemyError, TimeoutError, OSError) as error:
+                failures = 0 if self._watermark.last > last else failures
+                self._stopped(error)
+                await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+                failures += 1
+
+    async def _follow(self) -> None:
+        """Compare, then read until something is wrong; returns when the consumer has to be made anew."""
+        await self._run(self._copy.refold_unreadable)
+        last = await self._run(self._copy.last_sequence)
+        await self._compare(last)
+        await self._watermark.advance(last)
+        subscription = await self._consume(last + 1)
+        self._watermark.problem = None
+        try:
+            while True:
+                try:
+                    messages = await subscription.fetch(BATCH, timeout=IDLE_S)
+                except nats.errors.TimeoutError:
+                    await subscription.consumer_info()  # NotFoundError: the server restarted and forgot it
+                    continue
+                await self._record(messages)
+        finally:
+            await _unsubscribe(subscription)
+
+    async def _record(self, messages: Sequence[Msg]) -> None:
+        batch = await self._run(_decode, messages)
+        for message in batch:
+            if message.event is None:
+                logger.error("the message at sequence %d (%s) is no fact", message.sequence, message.subject)
+        if batch[0].sequence != self._watermark.last + 1:
+            raise Gap(self._watermark.last + 1, batch[0].sequence)
+        await self._archive.take(batch)
+        await self._watermark.advance(await self._run(self._copy.append, batch))
+
+    async def _consume(self, start: int) -> JetStreamContext.PullSubscription:
+        """An ephemeral consumer: the database alone knows where to start, no durable can disagree with it."""
+        config = api.ConsumerConfig(
+            description="event_store: the SQL copy",
+            deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=start,
+            ack_policy=api.AckPolicy.NONE,
+            filter_subject=ALL_EVENTS,
+            inactive_threshold=FORGET_CONSUMER_S,
+            mem_storage=True,
+        )
+        info = await self._js.add_consumer(EVENTS_STREAM, config)
+        return await self._js.pull_subscribe_bind(consumer=info.name, stream=EVENTS_STREAM)
+
+    async def _compare(self, last: int) -> None:
+        """Whether log and copy are of one piece, judged by the last fact that both must have.
+
+        Raises:
+            Gap, Diverged: they are not.
+            RefillFailed: the log ends before the copy, and could not be refilled.
+        """
+        stream = (await self._js.stream_info(EVENTS_STREAM)).state
+        common = min(last, stream.last_seq)
+        if common and common >= stream.first_seq:
+            await self._compare_at(common)
+        if last + 1 < stream.first_seq <= stream.last_seq:
+            raise Gap(last + 1, stream.first_seq)
+        if stream.last_seq < last:
+            await self._refill.run(stream.last_seq)
+
+    async def _compare_at(self, sequence: int) -> None:
+        try:
+            stored = await self._js.get_msg(EVENTS_STREAM, sequence)
+        except NotFoundError:
+            raise Gap(sequence, sequence + 1) from None
+        message = Message.decode(sequence, stored.subject or "", stored.data or b"")
+        recorded = await self._run(self._copy.id_at, sequence)
+        if recorded != message.id:
+            raise Diverged(sequence, str(recorded), str(message.id))
+
+    def _stopped(self, error: Exception) -> None:
+        text = error.what if isinstance(error, (Permanent, Transient)) else f"{type(error).__name__}: {error}"
+        if text != self._watermark.problem:
+            logger.warning("the copy does not go on: %s", text)
+        self._watermark.problem = text
+
+    async def _run(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, function, *args)
+
+
+def _decode(messages: Sequence[Msg]) -> list[Message]:
+    return [Message.decode(msg.metadata.sequence.stream, msg.subject, msg.data) for msg in messages]
+
+
+async def _unsubscribe(subscription: JetStreamContext.PullSubscription) -> None:
+    """The server forgets the consumer by itself; this is only politeness."""
+    try:
+        await subscription.unsubscribe()
+    except (nats.errors.Error, APIError) as error:
+        logger.debug("unsubscribing: %s", error)

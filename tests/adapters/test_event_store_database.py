@@ -1,0 +1,256 @@
+"""The SQL copy: one suite, run on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
+
+from contracts.artifacts import ArtifactRef
+from contracts.envelope import Envelope, UnknownFact
+from contracts.pipeline import Status, fold
+from contracts.queries import (
+    MAX_CHUNK_BYTES,
+    MAX_PAGE_BYTES,
+    ArtifactQuery,
+    HistoryQuery,
+    PipelinesQuery,
+    StateQuery,
+)
+from services.event_store.database import read
+from services.event_store.database.copy import Copy, Message
+from services.event_store.database.engine import open_engine
+from services.event_store.errors import Diverged, Gap
+from tests.support.facts import interleaved, life, pipeline_id, subject
+from tests.support.postgres import NoPostgres, postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    try:
+        with postgres() as url:
+            yield url
+    except NoPostgres as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'deep' / 'events.db'}"
+    else:
+        url = _fresh_database(request.getfixturevalue("postgres_server"), f"t{abs(hash(request.node.nodeid))}")
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def _fresh_database(server: str, name: str) -> str:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def messages(events: Sequence[Envelope], start: int = 1) -> list[Message]:
+    return [Message(n, subject(event), event.encode(), event) for n, event in enumerate(events, start=start)]
+
+
+def test_append_records_every_message_verbatim_and_in_order(engine: Engine) -> None:
+    log = messages(list(interleaved([life(pipeline_id(n)) for n in range(3)])))
+    copy = Copy(engine)
+    for start in range(0, len(log), 7):
+        copy.append(log[start : start + 7])
+    stored = copy.stored(0, 100)
+    assert [(row.sequence, row.subject, row.payload) for row in stored] == [
+        (message.sequence, message.subject, message.payload) for message in log
+    ]
+    assert [row.previous for row in stored] == [max(0, sequence - 3) for sequence in range(1, 37)]
+    assert copy.last_sequence() == 36
+
+
+def test_append_again_after_a_restart_changes_nothing(engine: Engine) -> None:
+    log = messages(life(pipeline_id(1)))
+    Copy(engine).append(log[:5])
+    restarted = Copy(engine)
+    assert restarted.append(log[:5]) == 5
+    assert restarted.append(log[3:]) == 12
+    page = read.history(engine, HistoryQuery(pipeline=pipeline_id(1)))
+    assert [fact.position for fact in page.events] == list(range(1, 13))
+
+
+def test_append_with_a_hole_is_refused_and_writes_nothing(engine: Engine) -> None:
+    log = messages(life(pipeline_id(1)))
+    copy = Copy(engine)
+    copy.append(log[:2])
+    with pytest.raises(Gap) as late:
+        copy.append(log[3:])
+    assert (late.value.expected, late.value.got) == (3, 4)
+    with pytest.raises(Gap):
+        copy.append([log[2], log[4]])
+    assert copy.last_sequence() == 2
+    assert copy.append(log[2:]) == 12
+
+
+def test_append_of_another_fact_at_a_known_sequence_stops_and_says_so(engine: Engine) -> None:
+    copy = Copy(engine)
+    copy.append(messages(life(pipeline_id(1))))
+    with pytest.raises(Diverged, match="sequence 1"):
+        copy.append(messages(life(pipeline_id(2))))
+    assert copy.last_sequence() == 12
+
+
+def test_append_keeps_a_message_that_is_no_fact_without_a_position(engine: Engine) -> None:
+    events = life(pipeline_id(1))
+    log = messages(events[:2])
+    broken = Message.decode(3, f"pipelines.{pipeline_id(1)}.tests.passed", b"\xff\x00 no envelope")
+    Copy(engine).append([*log, broken])
+    Copy(engine).append(messages(events[2:], start=4))
+    page = read.history(engine, HistoryQuery(pipeline=pipeline_id(1)))
+    assert [(fact.position, fact.sequence) for fact in page.events][:3] == [(1, 1), (2, 2), (3, 4)]
+    assert read.state(engine, StateQuery(pipeline=pipeline_id(1))).state == fold(events)
+    assert Copy(engine).stored(2, 1)[0].payload == broken.payload
+
+
+def test_append_keeps_a_fact_that_is_stored_twice(engine: Engine) -> None:
+    events = life(pipeline_id(1))
+    twice = [*events[:3], events[2], *events[3:]]
+    Copy(engine).append(messages(twice))
+    assert read.state(engine, StateQuery(pipeline=pipeline_id(1))).state == fold(twice)
+    assert len(read.history(engine, HistoryQuery(pipeline=pipeline_id(1))).events) == 13
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(data=st.data())
+def test_state_at_n_equals_the_fold_of_n_facts(engine: Engine, data: st.DataObject) -> None:
+    copy = Copy(engine)
+    pipeline = pipeline_id(1_000 + copy.last_sequence())
+    events = life(pipeline)
+    chosen = data.draw(st.lists(st.sampled_from(events), min_size=1, max_size=15))
+    log = messages(chosen, start=copy.last_sequence() + 1)
+    cut = data.draw(st.integers(0, len(log)))
+    copy.append(log[:cut])
+    Copy(engine).append(log[cut:])
+    at = data.draw(st.integers(1, len(log)))
+    answer = read.state(engine, StateQuery(pipeline=pipeline, at=at))
+    assert answer.state == fold(chosen[:at])
+    assert (answer.position, answer.sequence) == (at, log[at - 1].sequence)
+    with pytest.raises(read.NotHere, match=f"has {len(log)} facts"):
+        read.state(engine, StateQuery(pipeline=pipeline, at=len(log) + 1))
+
+
+def test_state_of_an_unknown_pipeline_is_not_here(engine: Engine) -> None:
+    with pytest.raises(read.NotHere, match="no pipeline"):
+        read.state(engine, StateQuery(pipeline=pipeline_id(9)))
+    with pytest.raises(read.NotHere, match="no pipeline"):
+        read.history(engine, HistoryQuery(pipeline=pipeline_id(9)))
+
+
+def test_history_pages_by_count_and_by_size_without_losing_a_fact(engine: Engine) -> None:
+    events = life(pipeline_id(1))
+    long = events[7].model_copy(update={"data": {**events[7].data, "code_version": "x" * (MAX_PAGE_BYTES // 2)}})
+    events = [*events[:7], long, long, long, *events[8:]]
+    Copy(engine).append(messages(events))
+    after: int | None = 0
+    seen, sizes = [], []
+    while after is not None:
+        page = read.history(engine, HistoryQuery(pipeline=pipeline_id(1), after=after, limit=4))
+        seen += page.events
+        sizes.append(sum(len(fact.event.encode()) for fact in page.events))
+        after = page.next
+    assert [fact.position for fact in seen] == list(range(1, 15))
+    assert [fact.event for fact in seen] == events
+    assert max(sizes) < MAX_PAGE_BYTES
+
+
+def test_pipelines_are_listed_newest_first_with_filters_and_pages(engine: Engine) -> None:
+    done = [life(pipeline_id(n), name="done") for n in range(3)]
+    open_ = [life(pipeline_id(n), name="open")[:4] for n in range(10, 14)]
+    Copy(engine).append(messages([event for each in (*done, *open_) for event in each]))
+    first = read.pipelines(engine, PipelinesQuery(limit=3))
+    assert [line.id for line in first.pipelines] == [pipeline_id(n) for n in (13, 12, 11)]
+    rest = read.pipelines(engine, PipelinesQuery(before=first.next))
+    assert [line.id for line in rest.pipelines] == [pipeline_id(n) for n in (10, 2, 1, 0)]
+    assert rest.next is None
+    assert rest.pipelines[-1].version == "0.1.0"
+    assert (rest.pipelines[0].position, rest.pipelines[0].status) == (4, Status.RUNNING)
+    assert rest.pipelines[0].submitted == open_[0][0].time
+    assert rest.pipelines[0].updated == open_[0][-1].time
+    named = read.pipelines(engine, PipelinesQuery(name="done", status=Status.SUCCESS))
+    assert len(named.pipelines) == 3
+    assert not read.pipelines(engine, PipelinesQuery(name="done", status=Status.FAILED)).pipelines
+
+
+def test_a_fact_of_a_newer_version_is_kept_and_folded_when_the_code_knows_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = life(pipeline_id(1))
+    newer = events[3].model_copy(update={"dataversion": 99})
+    copy = Copy(engine)
+    copy.append(messages([*events[:3], newer, *events[4:]]))
+    line = read.pipelines(engine, PipelinesQuery()).pipelines[0]
+    assert (line.readable, line.position, line.status) == (False, 12, Status.RUNNING)
+    with pytest.raises(UnknownFact):
+        read.state(engine, StateQuery(pipeline=pipeline_id(1)))
+    assert read.state(engine, StateQuery(pipeline=pipeline_id(1), at=3)).state == fold(events[:3])
+
+    monkeypatch.setattr("contracts.events.FixturesCreated.VERSION", 99)  # the upgrade
+    assert Copy(engine).refold_unreadable() == 1
+    line = read.pipelines(engine, PipelinesQuery()).pipelines[0]
+    assert (line.readable, line.status) == (True, Status.SUCCESS)
+
+
+def test_artifacts_are_kept_once_and_read_in_chunks(engine: Engine) -> None:
+    content = bytes(range(256)) * 4096 + b"end"
+    ref = ArtifactRef.of(content, "application/octet-stream")
+    empty = ArtifactRef.of(b"", "text/plain")
+    copy = Copy(engine)
+    assert copy.lacking([ref.sha256, empty.sha256]) == {ref.sha256, empty.sha256}
+    copy.mark_missing([ref], 7)
+    assert copy.missing() == [(ref, 7)]
+    copy.keep([(ref, content), (empty, b"")])
+    copy.keep([(ref, content)])
+    assert copy.lacking([ref.sha256, "0" * 64]) == {"0" * 64}
+    assert copy.missing() == []
+    read_back = b""
+    while len(read_back) < ref.size:
+        chunk = read.artifact(engine, ArtifactQuery(sha256=ref.sha256, offset=len(read_back)))
+        assert 0 < len(chunk.content) <= MAX_CHUNK_BYTES
+        read_back += type(chunk).model_validate_json(chunk.model_dump_json()).content
+    assert read_back == content
+    assert read.artifact(engine, ArtifactQuery(sha256=empty.sha256)).content == b""
+    with pytest.raises(read.NotHere):
+        read.artifact(engine, ArtifactQuery(sha256="0" * 64))
+
+
+def test_counts_tell_how_much_there_is_and_what_is_missing(engine: Engine) -> None:
+    copy = Copy(engine)
+    assert read.counts(engine).facts == 0
+    copy.append(messages([*life(pipeline_id(1)), *life(pipeline_id(2))[:2]]))
+    lost = ArtifactRef.of(b"lost", "text/plain")
+    copy.mark_missing([lost], 2)
+    counts = read.counts(engine, problem="none really")
+    assert (counts.facts, counts.last_sequence, counts.artifacts) == (14, 14, 0)
+    assert (counts.pipelines[Status.SUCCESS], counts.pipelines[Status.RUNNING]) == (1, 1)
+    assert [(missing.sha256, missing.sequence) for missing in counts.missing] == [(lost.sha256, 2)]
+    assert counts.problem == "none really"
+
+
+def test_sqlite_is_durable_and_lets_readers_read_while_it_is_written(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'events.db'}")
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+    with engine.begin() as writing:
+        writing.execute(text("INSERT INTO missing_artifacts VALUES ('" + 64 * "a" + "', 'b', 1, 1)"))
+        assert read.counts(engine).missing == ()
+    assert len(read.counts(engine).missing) == 1
+    engine.dispose()
