@@ -147,8 +147,8 @@ class RateLimit(Frozen):
 
 class Request(Frozen):
     """``path`` is relative to the base URL and holds variables in braces: of the parent or of the config.
-    ``query``, ``headers`` and ``body`` (JSON, for POST) are sent as they stand, except that a value of ``query`` that
-    is one variable in braces (``{"channel": "{channel}"}``) is filled in like the path's."""
+    ``query``, ``headers`` and ``body`` (JSON, for POST) are sent as they stand, except that a value of ``query``
+    that is one variable in braces (``{"channel": "{channel}"}``) is filled in like the path's."""
 
     method: Literal["GET", "POST"] = "GET"
     path: str
