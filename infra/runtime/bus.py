@@ -13,9 +13,9 @@ import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from infra.runtime.object_store import ObjectStoreArtifacts
 from infra.runtime.direct import DirectReader
 from infra.runtime.log import EventLog
+from infra.runtime.object_store import ObjectStoreArtifacts
 from infra.runtime.settings import BusSettings
 
 if TYPE_CHECKING:

@@ -46,8 +46,8 @@ class DirectReader:
     @classmethod
     async def on(cls, nc: Client, *, timeout_s: float) -> DirectReader:
         reader = cls(nc, timeout_s=timeout_s)
-        unlimited = {"pending_msgs_limit": 0, "pending_bytes_limit": 0}  # what is asked for is bounded already
-        await nc.subscribe(f"{reader._inbox}.*", cb=reader._receive, **unlimited)
+        # No limits on what waits here: what is asked for is bounded already.
+        await nc.subscribe(f"{reader._inbox}.*", cb=reader._receive, pending_msgs_limit=0, pending_bytes_limit=0)
         return reader
 
     async def _receive(self, msg: Msg) -> None:

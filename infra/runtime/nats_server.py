@@ -1,4 +1,4 @@
-"""A real `nats-server` of our own: for the embedded stack and for the tests. Loopback, with a password for each user.
+"""A real `nats-server` of our own, for the embedded stack and for tests: on loopback, with a password for each user.
 
     async with NatsServer(Path("data/nats")).running() as server:
         settings = server.settings(Service.ROUTER, BusSettings())
@@ -209,10 +209,10 @@ class NatsServer:
         } | ({"sync_interval": "always"} if self.sync_always else {})
         lines = [
             f'server_name: "connectors-{os.getpid()}"',
-            'listen: "127.0.0.1:%d"' % (self.port if self.port is not None else -1),
+            f'listen: "127.0.0.1:{-1 if self.port is None else self.port}"',
             f'ports_file_dir: "{self.folder}"',
             f'log_file: "{self.folder / "server.log"}"',
-            "write_deadline: \"10s\"",
+            'write_deadline: "10s"',
             f"jetstream: {json.dumps(store)}",
             authorization(self._passwords()),
         ]

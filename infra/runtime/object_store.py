@@ -78,9 +78,9 @@ class ObjectStoreArtifacts(StoredArtifacts):
             reply = await self._nc.request(subject, payload, timeout=self._timeout_s, headers=headers or None)
         except (TimeoutError, nats.errors.Error) as error:
             raise Transient(f"the artifact store did not confirm a write: {error!r}", where=subject) from error
-        error = json.loads(reply.data).get("error")
-        if error and error.get("err_code") not in WRONG_LAST_SEQUENCE:
-            raise Transient(f"the artifact store refused a write: {error.get('description')}", where=subject)
+        refusal = json.loads(reply.data).get("error")
+        if refusal and refusal.get("err_code") not in WRONG_LAST_SEQUENCE:
+            raise Transient(f"the artifact store refused a write: {refusal.get('description')}", where=subject)
 
 
 def _chunks_id(meta: Stored | None) -> str | None:

@@ -1,8 +1,8 @@
 """What each service's user may say and hear on the bus: a pure function of `contracts.services.FACES`.
 
 Least privilege where it counts: a service publishes its own facts and no other's, acknowledges only its own
-deliveries, has its own inboxes, and nobody may delete or purge a stream. The table of users is used for the embedded
-server and for deployments.
+deliveries, has its own inboxes, and nobody may delete or purge a stream. The table of users is used for the
+embedded server and for deployments.
 """
 
 from __future__ import annotations
@@ -36,7 +36,12 @@ def permissions(service: Service) -> Permissions:
     own = tuple(subjects.any_pipeline(fact) for fact in FACES[service].emits)
     publish = (*own, *_provisioning(service), *_reading(service), *_EXTRA_PUBLISH.get(service, ()))
     if service in _AGENTS:
-        publish = (*publish, *_AGENT_PUBLISH, subjects.dead(service.value, "*"), subjects.attempts(service.value, "*"))
+        publish = (
+            *publish,
+            *_AGENT_PUBLISH,
+            subjects.dead(service.value, "*"),
+            subjects.attempts(service.value, "*"),
+        )
     return Permissions(
         publish=publish,
         subscribe=(f"_INBOX.{service.value}.>", subjects.CANCELS, *_EXTRA_SUBSCRIBE.get(service, ())),
@@ -61,7 +66,12 @@ _EXTRA_SUBSCRIBE: dict[Service, tuple[str, ...]] = {
 def _provisioning(service: Service) -> tuple[str, ...]:
     """Streams are made by whoever starts first; durables only by their owner."""
     api = tuple(f"$JS.API.STREAM.{verb}.{stream}" for stream in _STREAMS for verb in ("INFO", "CREATE", "UPDATE"))
-    return ("$JS.API.INFO", *api, *_consumer_api(_EVENTS, service.value), *_consumer_api(_TIMERS, f"{service}-timers"))
+    return (
+        "$JS.API.INFO",
+        *api,
+        *_consumer_api(_EVENTS, service.value),
+        *_consumer_api(_TIMERS, f"{service}-timers"),
+    )
 
 
 def _consumer_api(stream: str, name: str) -> tuple[str, ...]:

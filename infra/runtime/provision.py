@@ -1,8 +1,8 @@
 """Streams, the artifact bucket and the durable consumers: made or brought up to date at every start.
 
 Whoever starts first creates them, so services start in any order. An existing durable is bound silently whatever
-its configuration, so every start compares and updates. What may not change in place (subjects of another layout) is an
-error that says so, never a silent delete.
+its configuration, so every start compares and updates. What may not change in place (subjects of another layout)
+is an error that says so, never a silent delete.
 """
 
 from __future__ import annotations

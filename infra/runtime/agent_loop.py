@@ -1,0 +1,268 @@
+"""The loop of every agent: a fact arrives, its task is done, the answer is appended (design.md, rules 4 to 11).
+
+A message only wakes the loop. What is to be done is read from the folded state: the task that this very fact
+opened, if it is still open. One task has one answer, whoever gives it; an answer that comes too late is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import nats.errors
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from contracts import subjects
+from contracts.envelope import Envelope, UnknownFact, event_id, wrap
+from contracts.errors import Permanent, Transient
+from contracts.events import Fact
+from contracts.pipeline import Task, open_task, startable
+from infra.runtime import clock
+from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.attempt import Attempts, Ended, failed
+from infra.runtime.log import Folded, append_decided
+from infra.runtime.service import Runtime
+from infra.runtime.strikes import Strikes
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+_UNCONFIRMED_CANCEL_S = 1.0
+_TROUBLES = (Transient, TimeoutError, nats.errors.Error)
+
+T = TypeVar("T")
+
+
+class _Stopping(Exception):
+    """The process ends: the message goes back at once."""
+
+
+class AgentLoop:
+    """The handler of one agent's durable, and what it is working on."""
+
+    def __init__(self, agent: Agent, runtime: Runtime) -> None:
+        settings = runtime.settings
+        self._service = agent.service
+        self._runtime = runtime
+        self._settings = settings
+        self._attempts = Attempts(agent, folder=settings.data_dir / "workspaces", timeout_s=settings.task_timeout_s)
+        self._strikes = Strikes(runtime.bus, agent.service)
+        self._active: dict[str, asyncio.Event] = {}
+        self._stopping = False
+
+    def subscribe(self) -> None:
+        """Consume this agent's facts, hear cancels, and give work back at the end."""
+        self._runtime.subscribe(self.on_message, batch=self._settings.slots)
+        self._runtime.listen(subjects.CANCELS, self.on_cancel)
+        self._runtime.on_stop.append(self.hand_back)
+
+    async def on_cancel(self, msg: Msg) -> None:
+        """Somebody cancelled a pipeline: stop its work here. Whether it really is cancelled, the log says."""
+        self._attempts.end(Ended.CANCELLED, msg.subject.split(".")[1])
+
+    async def hand_back(self) -> None:
+        """The process ends: stop all work; each handler gives its message back at once."""
+        self._stopping = True
+        self._attempts.end(Ended.STOPPED)
+        while self._active:
+            await next(iter(self._active.values())).wait()
+
+    async def on_message(self, msg: Msg) -> None:
+        """One delivery: in the end it is acknowledged, given back, or buried."""
+        with self._heartbeats(msg):
+            try:
+                envelope = Envelope.decode(msg.data)
+            except ValidationError as error:
+                await self._bury(msg, f"this is no envelope: {error.error_count()} faults")
+                return
+            try:
+                envelope.fact()
+                await self._one_at_a_time(msg, envelope)
+            except ValidationError as error:
+                await self._bury(msg, f"this is no {envelope.type}: {error.error_count()} faults")
+            except UnknownFact as error:
+                self._runtime.health.problems[envelope.id] = str(error)
+                logger.error("%s; it is looked at again in %g s", error, self._settings.unknown_retry_s)
+                await self._give_back(msg, envelope.id, delay_s=self._settings.unknown_retry_s)
+            except _Stopping:
+                await self._give_back(msg, envelope.id)
+
+    async def _one_at_a_time(self, msg: Msg, envelope: Envelope) -> None:
+        """A second delivery of what this process is working on waits, and then finds the task closed."""
+        while (other := self._active.get(envelope.id)) is not None:
+            await other.wait()
+        self._active[envelope.id] = done = asyncio.Event()
+        try:
+            await self._handle(msg, envelope)
+        finally:
+            del self._active[envelope.id]
+            done.set()
+
+    async def _handle(self, msg: Msg, envelope: Envelope) -> None:
+        """Do the task that ``envelope`` opened, if it is still to be done."""
+        pipeline, sequence = envelope.pipeline, msg.metadata.sequence.stream
+        folded = await self._persist(lambda: self._runtime.states.load(pipeline, at_least=sequence))
+        self._runtime.health.problems.pop(envelope.id, None)
+        task = startable(folded.state, self._service, envelope.id)
+        if task is None:
+            await self._done(msg)
+            return
+        strikes = await self._persist(lambda: self._strikes.count(task.id, _delivered(msg)))
+        if strikes >= self._settings.max_strikes:
+            answer: Fact | Ended = await self._give_up(msg, task, strikes)
+        else:
+            answer = await self._attempts.run(Job(task, folded.state), self._tools(pipeline, task), pipeline)
+        if answer is Ended.CANCELLED:
+            await self._after_cancel(msg, pipeline, task)
+        elif isinstance(answer, Fact):
+            await self._answer(folded, pipeline, task, answer)
+            await self._done(msg)
+        else:
+            raise _Stopping
+
+    async def _answer(self, folded: Folded, pipeline: str, task: Task, fact: Fact) -> None:
+        """Append the answer unless the task was closed in the meantime."""
+        envelope = wrap(
+            fact,
+            id=event_id(pipeline, task.id, self._service),
+            pipeline=pipeline,
+            source=self._service.value,
+            time=clock.now(),
+            causation=task.id,
+        )
+
+        def decide(now: Folded) -> Envelope | None:
+            return envelope if open_task(now.state, self._service, task.id) else None
+
+        log, states = self._runtime.bus.log, self._runtime.states
+        if await self._persist(lambda: append_decided(log, states, folded, pipeline, decide)) is None:
+            logger.info("the answer to task %s came too late and is dropped", task.id)
+
+    async def _after_cancel(self, msg: Msg, pipeline: str, task: Task) -> None:
+        """Cancelled in the log too: done. If not (yet), the task must not be lost: look again soon."""
+        folded = await self._persist(lambda: self._runtime.states.load(pipeline))
+        if startable(folded.state, self._service, task.id) is None:
+            logger.info("stopped the work on task %s: its pipeline was cancelled", task.id)
+            await self._done(msg)
+        else:
+            await self._give_back(msg, task.id, delay_s=_UNCONFIRMED_CANCEL_S)
+
+    async def _give_up(self, msg: Msg, task: Task, strikes: int) -> Fact:
+        """Too many attempts ended without any answer: a dead letter, and `agent.failed` as the answer."""
+        what = f"{self._service} was started {strikes} times on this task and never answered: it died or hung"
+        await self._dead_letter(msg, what)
+        return failed(self._service, task, Permanent(what))
+
+    # --- the message ----------------------------------------------------------------------------
+
+    async def _done(self, msg: Msg) -> None:
+        try:
+            await msg.ack_sync(timeout=self._settings.request_timeout_s)
+        except (TimeoutError, nats.errors.Error) as error:
+            # Delivered again, it finds its task closed.
+            logger.warning("an acknowledgement was not confirmed: %r", error)
+
+    async def _give_back(self, msg: Msg, task: str, *, delay_s: float | None = None) -> None:
+        """Not done, and no strike: somebody gets it again, at once or after ``delay_s``."""
+        try:
+            await self._strikes.excuse(task, _delivered(msg), "handed_back")
+            await msg.nak(delay=delay_s)
+        except (TimeoutError, nats.errors.Error) as error:
+            logger.warning("a task could not be given back and waits for its time-out: %r", error)
+
+    async def _bury(self, msg: Msg, what: str) -> None:
+        """Nobody can ever handle this: keep it in the stream of dead letters."""
+        logger.error("message %d on %s is buried: %s", msg.metadata.sequence.stream, msg.subject, what)
+        try:
+            await self._dead_letter(msg, what)
+        except _Stopping:
+            await msg.nak()
+            return
+        await self._done(msg)
+
+    async def _dead_letter(self, msg: Msg, what: str) -> None:
+        pipeline = msg.subject.split(".")[1]
+        sequence = msg.metadata.sequence.stream
+        headers = {
+            "Nats-Msg-Id": f"{self._service.value}/{sequence}",
+            "Connectors-Sequence": str(sequence),
+            "Connectors-Subject": msg.subject,
+            "Connectors-Cause": what,
+        }
+        publish = self._runtime.bus.js.publish
+        await self._persist(
+            lambda: publish(subjects.dead(self._service.value, pipeline), msg.data, headers=headers)
+        )
+
+    @contextmanager
+    def _heartbeats(self, msg: Msg) -> Iterator[None]:
+        """Tell the server at a third of ``ack_wait`` that the message is being worked on."""
+        loop = asyncio.get_running_loop()
+        interval = self._settings.ack_wait_s / 3
+        beats: set[asyncio.Task[None]] = set()
+        timer: asyncio.TimerHandle
+
+        def beat() -> None:
+            nonlocal timer
+            task = loop.create_task(_in_progress(msg))
+            beats.add(task)
+            task.add_done_callback(beats.discard)
+            timer = loop.call_later(interval, beat)
+
+        timer = loop.call_later(interval, beat)  # no task for the many messages that are handled at once
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    # --- around it ------------------------------------------------------------------------------
+
+    async def _persist(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Repeat ``operation`` while the bus has trouble: work that is done must not be lost to it.
+
+        Raises:
+            _Stopping: the process ends.
+        """
+        attempt = 0
+        while True:
+            try:
+                result = await operation()
+                self._runtime.health.problems.pop("log", None)
+                return result
+            except _TROUBLES as error:
+                logger.warning("the bus has trouble, trying again: %r", error)
+                self._runtime.health.problems["log"] = str(error) or type(error).__name__
+            if self._stopping:
+                raise _Stopping
+            await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+            attempt += 1
+
+    def _tools(self, pipeline: str, task: Task) -> Tools:
+        nc, service = self._runtime.bus.nc, self._service.value
+
+        async def progress(message: str, *, done: int | None = None, total: int | None = None) -> None:
+            told = {"service": service, "task": task.id, "message": message, "done": done, "total": total}
+            told["time"] = clock.now().isoformat()
+            try:
+                await nc.publish(subjects.progress(pipeline), json.dumps(told).encode())
+            except nats.errors.Error as error:
+                logger.debug("progress was not told: %r", error)
+
+        return Tools(self._runtime.bus.artifacts, progress)
+
+
+async def _in_progress(msg: Msg) -> None:
+    try:
+        await msg.in_progress()
+    except nats.errors.Error as error:
+        logger.debug("a heartbeat was not sent: %r", error)
+
+
+def _delivered(msg: Msg) -> int:
+    """How often this message was delivered, this time included."""
+    return int(msg.metadata.num_delivered or 1)

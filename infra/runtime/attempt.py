@@ -1,0 +1,143 @@
+"""One attempt at a task: the agent runs in an empty folder, can be stopped from outside, and has an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import nats.errors
+
+from contracts.errors import ConnectorsError, Transient
+from contracts.events import AgentFailed, Fact
+from contracts.pipeline import Task
+from contracts.services import FACES, Service
+from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.logs import redact
+
+logger = logging.getLogger(__name__)
+
+GRACE_S = 1.5
+"""How long an attempt may clean up after it was told to stop; then it is left behind."""
+
+_MAX_TEXT = 500
+
+
+class Ended(StrEnum):
+    """Why an attempt was stopped from outside: it has no answer then."""
+
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"
+
+
+@dataclass
+class _Running:
+    pipeline: str
+    work: asyncio.Task[Fact]
+    told: asyncio.Event
+    why: Ended | None = None
+
+
+class Attempts:
+    """The attempts that run in this process."""
+
+    def __init__(self, agent: Agent, *, folder: Path, timeout_s: float) -> None:
+        self._agent = agent
+        self._folder = folder.resolve()
+        self._timeout_s = timeout_s
+        self._running: list[_Running] = []
+
+    def end(self, why: Ended, pipeline: str | None = None) -> None:
+        """Stop the attempts of ``pipeline``, or all."""
+        for running in self._running:
+            if pipeline in (None, running.pipeline):
+                running.why = running.why or why
+                running.told.set()
+
+    async def run(self, job: Job, tools: Tools, pipeline: str) -> Fact | Ended:
+        """What the agent returned, `agent.failed` for what it raised, or why it was stopped."""
+        service = self._agent.service
+        async with _workspace(self._folder, service) as folder:
+            work = asyncio.ensure_future(self._agent.run(job, folder, tools))
+            running = _Running(pipeline, work, asyncio.Event())
+            self._running.append(running)
+            try:
+                await self._wait(running)
+            finally:
+                self._running.remove(running)
+                if not work.done():
+                    work.cancel()
+        if running.why is Ended.CANCELLED or (running.why and (not work.done() or work.cancelled())):
+            return running.why
+        if not work.done() or work.cancelled():
+            return failed(service, job.task, Transient(f"{service} took longer than {self._timeout_s:g} s"))
+        return _result(service, job.task, work)
+
+    async def _wait(self, running: _Running) -> None:
+        """Until the work is done, is told to stop, or took too long; then for `GRACE_S` while it cleans up."""
+        work, told = running.work, asyncio.ensure_future(running.told.wait())
+        try:
+            await asyncio.wait({work, told}, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work}, timeout=GRACE_S)
+        if not work.done():
+            logger.error("an attempt of %s does not stop; it is left behind", self._agent.service)
+
+
+def _result(service: Service, task: Task, work: asyncio.Task[Fact]) -> Fact:
+    error = work.exception()
+    if error is not None:
+        return failed(service, task, error)
+    fact = work.result()
+    if type(fact) not in FACES[service].emits:
+        return failed(service, task, TypeError(f"{type(fact).__name__} is no answer of {service}"))
+    return fact
+
+
+def failed(service: Service, task: Task, error: BaseException) -> AgentFailed:
+    """The fact for an error: readable, without a trace. The trace of an unexpected one goes to the log."""
+    what = where = None
+    kind = "permanent"
+    if isinstance(error, ConnectorsError):
+        what, where = error.what, error.where
+        kind = "transient" if isinstance(error, Transient) else "permanent"
+    else:
+        logger.error("%s failed on task %s", service, task.id, exc_info=error)
+        if isinstance(error, OSError | nats.errors.Error):  # TimeoutError is an OSError
+            kind = "transient"
+        what = (
+            f"{service} stopped on an internal error ({type(error).__name__}); its log tells more of task {task.id}"
+        )
+    return AgentFailed.model_validate(
+        {
+            "service": service.value,
+            "kind": kind,
+            "what": redact(what)[:_MAX_TEXT],
+            "where": redact(where)[:_MAX_TEXT] if where else None,
+            "attempt": task.attempt,
+        }
+    )
+
+
+@asynccontextmanager
+async def _workspace(parent: Path, service: Service) -> AsyncIterator[Path]:
+    """A folder of this attempt alone, gone afterwards."""
+    os.makedirs(parent, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix=f"{service.value}-", dir=parent)
+    try:
+        yield Path(folder)
+    finally:
+        try:
+            os.rmdir(folder)
+        except OSError:  # not empty: trees may be large, so not on the event loop
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -1,0 +1,104 @@
+"""Is this process alive, and is it ready? Answers on a loopback port or a unix socket, if one is set.
+
+``GET /healthz``: 200 while the event loop turns. ``GET /readyz``: 200 when connected and consuming and nothing is
+wrong, else 503; the body is ``{"ready": bool, "problems": {name: text}, "warnings": {name: text}}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+_MAX_REQUEST_BYTES = 8192
+_REQUEST_TIMEOUT_S = 5.0
+_CHECK_TIMEOUT_S = 2.0
+
+Check = Callable[[], Awaitable[str | None]]
+"""Returns what is wrong right now, or None."""
+
+
+class Health:
+    """What is known about this process. ``started`` is set once it consumes."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.problems: dict[str, str] = {}
+        self.checks: dict[str, Check] = {}
+        self.warnings: dict[str, Check] = {}
+
+    async def report(self) -> tuple[bool, dict[str, object]]:
+        """Ready or not, and the body of ``/readyz``."""
+        problems = dict(self.problems) if self.started else {"start": "not consuming yet", **self.problems}
+        problems |= await _ask(self.checks)
+        ready = not problems
+        return ready, {"ready": ready, "problems": problems, "warnings": await _ask(self.warnings)}
+
+
+async def _ask(checks: dict[str, Check]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, check in checks.items():
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                answer = await check()
+        except TimeoutError:
+            answer = f"no answer within {_CHECK_TIMEOUT_S:g} s"
+        if answer:
+            found[name] = answer
+    return found
+
+
+@asynccontextmanager
+async def served(
+    health: Health, *, host: str = "127.0.0.1", port: int | None = None, socket: Path | None = None
+) -> AsyncIterator[None]:
+    """Answer for ``health`` while inside; nothing is opened without a port or a socket."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_REQUEST_TIMEOUT_S):
+                request = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await _respond(health, request))
+                await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            pass  # not a request, or nobody waits for the answer any more
+        finally:
+            writer.close()
+
+    servers: list[asyncio.Server] = []
+    if port is not None:
+        servers.append(await asyncio.start_server(answer, host, port, limit=_MAX_REQUEST_BYTES))
+    if socket is not None:
+        _unlink(socket)
+        servers.append(await asyncio.start_unix_server(answer, socket, limit=_MAX_REQUEST_BYTES))
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.close()
+        if socket is not None:
+            _unlink(socket)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+async def _respond(health: Health, request: bytes) -> bytes:
+    method, path, _ = (*request.split(b"\r\n", 1)[0].split(b" "), b"", b"", b"")[:3]
+    if method not in (b"GET", b"HEAD"):
+        return _response("405 Method Not Allowed", {"error": "use GET"})
+    if path == b"/healthz":
+        return _response("200 OK", {"alive": True})
+    if path == b"/readyz":
+        ready, body = await health.report()
+        return _response("200 OK" if ready else "503 Service Unavailable", body)
+    return _response("404 Not Found", {"error": "there are /healthz and /readyz"})
+
+
+def _response(status: str, body: dict[str, object]) -> bytes:
+    content = json.dumps(body).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode() + content

@@ -1,0 +1,71 @@
+"""Logging of every process: one line per record, for people or as JSON, with secrets blanked out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable
+
+from infra.runtime.settings import BusSettings
+
+HIDDEN = "***"
+_MIN_SECRET = 6
+
+_PATTERNS = (
+    # scheme and credentials of an Authorization header
+    re.compile(r"(?i)\b(bearer|basic|token)\s+[a-z0-9._~+/=-]{8,}"),
+    # name = value, in JSON, in a query string, or in a header
+    re.compile(
+        r"(?i)([\"']?\b[\w-]*(?:password|passwd|secret|api[_-]?key|access[_-]?token|refresh[_-]?token|authorization)"
+        r"[\w-]*[\"']?\s*[=:]\s*)([\"']?)[^\s\"'&,;}]{3,}"
+    ),
+    # user:password@host
+    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s/:@]+:)[^\s/@]+@"),
+    re.compile(r"\b(sk-)[A-Za-z0-9_-]{12,}"),
+)
+_REPLACEMENTS = (rf"\1 {HIDDEN}", rf"\1\2{HIDDEN}", rf"\1{HIDDEN}@", rf"\1{HIDDEN}")
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """``text`` without ``secrets`` and without what looks like a credential."""
+    for secret in secrets:
+        if len(secret) >= _MIN_SECRET:
+            text = text.replace(secret, HIDDEN)
+    for pattern, replacement in zip(_PATTERNS, _REPLACEMENTS, strict=True):
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class _Redacting(logging.Formatter):
+    """Formats a record, traces too, and blanks out secrets in the result."""
+
+    def __init__(self, service: str, secrets: Iterable[str], *, as_json: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s " + service + " %(name)s: %(message)s")
+        self.default_msec_format = "%s.%03d"
+        self._service = service
+        self._secrets = tuple(secrets)
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not self._as_json:
+            return redact(super().format(record), self._secrets)
+        entry = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "service": self._service,
+            "logger": record.name,
+            "message": redact(record.getMessage(), self._secrets),
+        }
+        if record.exc_info:
+            entry["trace"] = redact(self.formatException(record.exc_info), self._secrets)
+        return json.dumps(entry)
+
+
+def configure(settings: BusSettings, service: str) -> None:
+    """Send all records of this process to stderr. The service's own bus password never appears."""
+    password = settings.password()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Redacting(service, [password] if password else [], as_json=settings.log_format == "json"))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
