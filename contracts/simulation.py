@@ -95,7 +95,8 @@ class Position(Frozen):
 
     ``none``: it cannot; everything comes at once. ``page``: a page number, the first is ``first``. ``offset``: the
     records to skip, plus ``first``. ``cursor``: an opaque token of the response before. ``last_record``: the value
-    of ``field`` in the last record of the page before (Stripe's ``starting_after``).
+    of ``field`` in the last record of the page before (Stripe's ``starting_after``). ``numeric``: the token is a
+    number. A ``param`` in the body may be dotted (``options.offset``).
     """
 
     kind: Literal["none", "page", "offset", "cursor", "last_record"] = "none"
@@ -103,6 +104,7 @@ class Position(Frozen):
     location: Literal["query", "body"] = "query"
     first: int = 0
     field: JsonPath = ()
+    numeric: bool = False
 
 
 class PageSize(Frozen):
@@ -133,11 +135,23 @@ class TimeFilter(Frozen):
     template: str = "{value}"
 
 
+class Sorting(Frozen):
+    """The parameter that turns the order around, with the values that do; others leave it as it is."""
+
+    param: str
+    location: Literal["query", "body"] = "query"
+    descending: tuple[str, ...]
+
+
 class Source(Frozen):
-    """Where a path variable's values are found: ``field`` of the records of endpoint ``endpoint``."""
+    """Where a path variable's values are found: ``field`` of the records of endpoint ``endpoint``.
+
+    ``shared``: path variable of that endpoint -> the variable of this one that means the same.
+    """
 
     endpoint: str
     field: JsonPath
+    shared: dict[str, str] = Field(default_factory=dict)
 
 
 class PathBinding(Frozen):
@@ -158,7 +172,7 @@ class Signal(Frozen):
     """What a response tells about paging, at ``path`` of the body or in ``header``.
 
     ``next_url`` may be relative (``absolute`` false); ``link`` is an RFC 8288 header with ``rel="next"``;
-    ``links`` is an array of ``{"href": ..., "rel": "next"}`` in the body; ``has_more`` and ``is_last`` are booleans.
+    ``links`` is an array of ``{"href": ..., "rel": "next"}`` in the body; ``has_more``, ``is_last`` are booleans.
     ``at_end`` is what stands there when no page follows: nothing, null, an empty string, ``false``, or (Sentry) a
     link that says ``results="false"``. ``text``: a number is sent as a string.
     """
@@ -201,7 +215,8 @@ class Endpoint(Frozen):
     """One operation that holds records. ``key`` is ``"GET /path/{variable}"`` as in the document.
 
     ``envelope`` is the body around the records (they and the signals are put into it). ``auth`` is ``None`` where
-    the API's own holds. A path variable without a binding takes any value: it is the caller's to choose.
+    the API's own holds. A path variable without a binding takes any value: it is the caller's to choose. Besides
+    ``position`` the server understands those of ``also``; what a request names decides.
     """
 
     key: str
@@ -211,9 +226,11 @@ class Endpoint(Frozen):
     envelope: Any = None
     media_type: str = "application/json"
     position: Position = Position()
+    also: tuple[Position, ...] = ()
     size: PageSize = PageSize()
     signals: tuple[Signal, ...] = ()
     filters: tuple[TimeFilter, ...] = ()
+    sorting: Sorting | None = None
     accepts: tuple[Accepted, ...] = ()
     bindings: tuple[PathBinding, ...] = ()
     auth: tuple[AuthWay, ...] | None = None

@@ -34,9 +34,9 @@ FaultKind = Literal[
     "cut",  # promise the whole body, send half of it, close
     "reset",  # reset the TCP connection instead of answering
     "bad_json",  # 200 with a body that is no JSON
-    "repeat_cursor",  # the next page is announced as this one again: a client that trusts it never ends
+    "repeat_cursor",  # the next page is announced as this one again (nothing happens where none is announced)
     "endless",  # there is always a next page; past the end it is the last page again
-    "empty_page",  # a page without records that announces the page which should have come
+    "empty_page",  # a page without records that announces the page which should have come (opaque cursors only)
 ]
 
 
@@ -76,7 +76,7 @@ class Plan:
     """One run.
 
     ``records``: how many in each endpoint (per partition if it has parents); ``counts`` overrides by endpoint key.
-    A ``single`` endpoint has one record per partition, or none if its count is 0.
+    A ``single`` endpoint always has one record per partition.
     ``secrets``: every configured credential value; any of them is let in at the right place. Empty: nobody is
     (unless the API is open). ``None``: no check at all.
     ``page_size``: records per page, whatever a client asks for above it (default and maximum).
