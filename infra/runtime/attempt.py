@@ -116,7 +116,7 @@ def failed(service: Service, task: Task, error: BaseException) -> AgentFailed:
         if isinstance(error, OSError | nats.errors.Error):  # TimeoutError is an OSError
             kind = "transient"
         what = (
-            f"{service} stopped on an internal error ({type(error).__name__}); its log tells more of task {task.id}"
+            f"{service} stopped on an internal error ({type(error).__name__}); see its log for task {task.id}"
         )
     return AgentFailed.model_validate(
         {

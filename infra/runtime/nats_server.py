@@ -1,4 +1,4 @@
-"""A real `nats-server` of our own, for the embedded stack and for tests: on loopback, with a password for each user.
+"""A real `nats-server` of our own, for the embedded stack and the tests: on loopback, a password for each user.
 
     async with NatsServer(Path("data/nats")).running() as server:
         settings = server.settings(Service.ROUTER, BusSettings())
