@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -82,6 +84,21 @@ class TestReport(Frozen):
     @property
     def failed_cases(self) -> tuple[TestCase, ...]:
         return tuple(case for case in self.cases if case.outcome is Outcome.FAILED)
+
+
+def results_json(report: TestReport) -> bytes:
+    """The package's ``tests/test_results.json``: what was run, on which trees, and how it ended.
+
+    ``summary`` counts the package's tests and the kit's checks by outcome. The same report gives the same bytes.
+    """
+    counts = {
+        "tests": Counter(case.outcome.value for case in report.cases),
+        "checks": Counter(check.outcome.value for check in report.checks),
+    }
+    summary: dict[str, Any] = {
+        kind: {outcome.value: count[outcome.value] for outcome in Outcome} for kind, count in counts.items()
+    }
+    return json.dumps({"summary": summary, **report.model_dump(mode="json")}, indent=2).encode() + b"\n"
 
 
 class Severity(StrEnum):

@@ -11,9 +11,14 @@ from contracts.errors import Rejected
 from infra.runtime.artifacts import MAX_TREE_BYTES, MAX_TREE_FILES, check_path
 
 BY_PRODUCTS = frozenset(
-    {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv", "venv", "dist", "build", ".git"}
+    {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv", "venv", "dist", "build"}
 )
-"""Folders that using a package leaves in it; they are no part of it."""
+"""Folders that using a package leaves in it: no part of it, and nobody misses them."""
+
+
+def is_by_product(name: str) -> bool:
+    """Whether a folder of this name is left by using a package."""
+    return name in BY_PRODUCTS or name.endswith(".egg-info")
 
 
 def write_tree(folder: Path, tree: Tree) -> None:
@@ -47,7 +52,7 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 
 def _files(folder: Path) -> Iterator[Path]:
     for current, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in BY_PRODUCTS and not name.endswith(".egg-info"))
+        folders[:] = sorted(name for name in folders if not is_by_product(name))
         for name in sorted(names):
             path = Path(current) / name
             if path.is_file() and not path.is_symlink():

@@ -21,7 +21,7 @@ def install_offline(toolchain: Toolchain, venv: Path, wheel: Path) -> Path:
         The venv's interpreter.
 
     Raises:
-        Transient: it cannot be installed, above all because a dependency is outside the pinned set.
+        ToolFailed: it cannot be installed, above all because a dependency is outside the pinned set.
     """
     create_venv(venv)
     install_into(toolchain, venv, [wheel], compile_bytecode=False)

@@ -18,6 +18,11 @@ _NETWORK = (
 )
 _OUTPUT_KEPT = 2_000
 
+
+class ToolFailed(Transient):
+    """An installer came to its end and said no. Where nothing but its input can be the reason, that is final."""
+
+
 Argument = str | Path
 
 
@@ -44,7 +49,8 @@ def run_tool(argv: Sequence[Argument], *, env: Mapping[str, str], what: str, tim
     """Run ``argv`` to its end and return its output. ``what`` names the step in the error.
 
     Raises:
-        Transient: it failed, or took longer than ``timeout_s``.
+        ToolFailed: it failed.
+        Transient: it took longer than ``timeout_s``.
     """
     command = [str(part) for part in argv]
     try:
@@ -61,5 +67,5 @@ def run_tool(argv: Sequence[Argument], *, env: Mapping[str, str], what: str, tim
         raise Transient(f"{what} took longer than {timeout_s:g} s and was stopped") from error
     output = done.stdout.decode(errors="replace")
     if done.returncode != 0:
-        raise Transient(f"{what} failed (exit {done.returncode}): {output.strip()[-_OUTPUT_KEPT:]}")
+        raise ToolFailed(f"{what} failed (exit {done.returncode}): {output.strip()[-_OUTPUT_KEPT:]}")
     return output

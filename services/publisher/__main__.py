@@ -1,0 +1,9 @@
+"""``python -m services.publisher``: run the publisher on the bus."""
+
+from __future__ import annotations
+
+from infra.runtime.service import run_agent
+from services.publisher.handler import agent
+from services.publisher.settings import Settings
+
+run_agent(agent(Settings()))

@@ -1,0 +1,45 @@
+"""The complete package: the tested code, its tests and their results as one tree. Pure."""
+
+from __future__ import annotations
+
+from contracts.artifacts import Tree
+from contracts.errors import Permanent
+from contracts.reports import ReviewReport, TestReport, results_json
+from services.publisher.versions import stamp
+
+RESULTS = "tests/test_results.json"
+
+
+def distribution_name(name: str) -> str:
+    """``source-`` and the slug: the distribution, the console script and the folder."""
+    return f"source-{name}"
+
+
+def package_name(name: str) -> str:
+    """The import name."""
+    return distribution_name(name).replace("-", "_")
+
+
+def merge(name: str, version: str, code: Tree, tests: Tree, report: TestReport) -> dict[str, bytes]:
+    """The tree that is published.
+
+    Raises:
+        Permanent: code and tests claim the same place, or a place states no version.
+    """
+    misplaced = [path for path in tests if not path.startswith("tests/")]
+    misplaced += [path for path in code if path.startswith("tests/")]
+    if misplaced:
+        raise Permanent("tests belong below tests/ and code beside it", where=misplaced[0])
+    return {**stamp(code, package_name(name), version), **tests, RESULTS: results_json(report)}
+
+
+def check_evidence(code_sha256: str, tests_sha256: str, report: TestReport, review: ReviewReport) -> None:
+    """Nothing is published but what was tested and reviewed.
+
+    Raises:
+        Permanent: a report is about another tree.
+    """
+    if (report.code, report.tests) != (code_sha256, tests_sha256):
+        raise Permanent("the test report is about another tree than the one to publish", where=report.code)
+    if review.code != code_sha256:
+        raise Permanent("the review is about another tree than the one to publish", where=review.code)
