@@ -57,7 +57,7 @@ class AgentLoop:
 
     def subscribe(self) -> None:
         """Consume this agent's facts, hear cancels, and give work back at the end."""
-        self._runtime.subscribe(self.on_message, batch=self._settings.slots)
+        self._runtime.subscribe(self.on_message, slots=self._settings.slots)
         self._runtime.listen(subjects.CANCELS, self.on_cancel)
         self._runtime.on_stop.append(self.hand_back)
 

@@ -17,15 +17,15 @@ from nats.js.errors import APIError, NotFoundError
 from contracts import subjects
 from contracts.errors import Permanent
 from contracts.events import FACTS
-from contracts.services import FACES, Face, Service
+from contracts.services import AGENTS, FACES, Face, Service
 from infra.runtime.object_store import OBJECT_STREAM
 from infra.runtime.settings import BusSettings
 
 logger = logging.getLogger(__name__)
 
 DUPLICATE_WINDOW_S = 120.0
-CONSUMERS = (*(service for service in FACES if service is not Service.GATEWAY),)
-"""Who has a durable consumer on ``EVENTS``, named like the service."""
+CONSUMERS = frozenset({*AGENTS, Service.ROUTER})
+"""Who has a durable consumer on ``EVENTS``, named like the service; the others read in order from where they know."""
 
 TIMERS_CONSUMER = "router-timers"
 _ALREADY_THERE = {10058, 10148}
@@ -66,6 +66,7 @@ def streams(settings: BusSettings) -> tuple[api.StreamConfig, ...]:
             max_bytes=settings.timers_max_bytes,
             allow_msg_schedules=True,
             allow_msg_ttl=True,
+            allow_rollup_hdrs=True,  # the server adds it to a stream with schedules
             # The server refuses "discard new" with schedules; what is oldest here has fired long ago.
             **{**kept, "discard": api.DiscardPolicy.OLD},
         ),

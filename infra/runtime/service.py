@@ -70,22 +70,24 @@ class Runtime:
     jobs: set[asyncio.Task[None]] = field(default_factory=set)
 
     def subscribe(
-        self, handler: Handler, *, stream: str = subjects.EVENTS_STREAM, durable: str | None = None, batch: int = 1
+        self, handler: Handler, *, stream: str = subjects.EVENTS_STREAM, durable: str | None = None, slots: int = 1
     ) -> None:
         """Let FastStream pull from a durable (default: this service's own) and hand over each message.
 
-        Up to ``batch`` messages are handled at a time, and the slowest holds up the next fetch.
+        Each of the ``slots`` fetches one message, handles it, and fetches the next: a slow one holds up no other,
+        and nothing waits in this process without a heartbeat.
         """
         name = durable or self.service.value
         wanted = filters(FACES[self.service]) if stream == subjects.EVENTS_STREAM else [subjects.TIMERS_FIRED]
-        self.broker.subscriber(
-            stream=JStream(stream, declare=False),
-            durable=name,
-            config=ConsumerConfig(durable_name=name, filter_subjects=wanted),
-            pull_sub=PullSub(batch_size=batch, timeout=PULL_TIMEOUT_S),
-            ack_policy=AckPolicy.MANUAL,
-            inbox_prefix=_inbox(self.settings, name=self.service.value),
-        )(_raw(handler))
+        for _ in range(slots):
+            self.broker.subscriber(
+                stream=JStream(stream, declare=False),
+                durable=name,
+                config=ConsumerConfig(durable_name=name, filter_subjects=wanted),
+                pull_sub=PullSub(batch_size=1, timeout=PULL_TIMEOUT_S),
+                ack_policy=AckPolicy.MANUAL,
+                inbox_prefix=_inbox(self.settings, name=self.service.value),
+            )(_raw(handler))
 
     def subscribe_timers(self, handler: Handler) -> None:
         """Hand over each message of a timer whose time has come (router only)."""
@@ -159,6 +161,8 @@ async def serving(service: Service, setup: Setup, settings: BusSettings) -> Asyn
         await setup(runtime)
         app = FastStream(runtime.broker, logger=None)
         await app.start()
+        for _ in range(2):  # nats-py's PING overtakes what is pending: only the second proves that SUBs arrived
+            await runtime.bus.nc.flush()
         health.started = True
         logger.info("ready")
         yield runtime
