@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,18 +62,17 @@ class ProcessInfo:
 class Child:
     """One process of the stack, started anew when it dies."""
 
-    def __init__(self, name: str, module: str, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, name: str, module: str, env: Mapping[str, str], log: Path, health: Path | int) -> None:
         self.name = name
         self._argv = [sys.executable, "-m", module]
-        self._socket = folder / "run" / f"{name}.sock"
-        self._env = {**env, "CONNECTORS_HEALTH_SOCKET": str(self._socket)}
-        self._log = folder / "logs" / f"{name}.log"
+        self._env = env
+        self._log = log
+        self._health = health
         self.process: asyncio.subprocess.Process | None = None
         self.ready = False
 
     async def start(self) -> None:
         self.ready = False
-        self._socket.unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self._argv,
@@ -86,8 +86,7 @@ class Child:
 
     async def probe(self) -> bool:
         """Ask the process whether it is ready; remembers a yes."""
-        if not self.ready and self._socket.exists():
-            self.ready = await _answers_ready(self._socket)
+        self.ready = self.ready or await _answers_ready(self._health)
         return self.ready
 
     @property
@@ -172,11 +171,14 @@ class Stack:
         temporary.replace(self._config.state_file)
 
 
-async def _answers_ready(health: Path) -> bool:
-    """``GET /readyz`` on a unix socket answers 200."""
+async def _answers_ready(health: Path | int) -> bool:
+    """``GET /readyz`` on a unix socket, or on a loopback port, answers 200."""
     try:
         async with asyncio.timeout(2):
-            reader, writer = await asyncio.open_unix_connection(health)
+            if isinstance(health, Path):
+                reader, writer = await asyncio.open_unix_connection(health)
+            else:
+                reader, writer = await asyncio.open_connection("127.0.0.1", health)
             writer.write(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")
             status = await reader.readline()
             writer.close()
@@ -189,7 +191,7 @@ def _module(service: Service) -> str:
     return "gateway" if service is Service.GATEWAY else f"services.{service}"
 
 
-def _children(config: StackConfig, nats: NatsServer, port: int) -> list[Child]:
+def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path) -> list[Child]:
     shared = {
         **os.environ,
         "CONNECTORS_DATA_DIR": str(config.data),
@@ -198,16 +200,19 @@ def _children(config: StackConfig, nats: NatsServer, port: int) -> list[Child]:
         "CONNECTORS_GATEWAY_HOST": config.host,
         "CONNECTORS_GATEWAY_PORT": str(port),
     }
-    return [
-        Child(service, _module(service), {**shared, **nats.environment(service)}, config.data)
-        for service in Service
-    ]
+    children = []
+    for service in Service:
+        health: Path | int = port if service is Service.GATEWAY else sockets / f"{service}.sock"
+        env = {**shared, **nats.environment(service)}
+        if isinstance(health, Path):
+            env["CONNECTORS_HEALTH_SOCKET"] = str(health)
+        children.append(Child(service, _module(service), env, config.data / "logs" / f"{service}.log", health))
+    return children
 
 
 def _claim(config: StackConfig) -> int:
     """Lock the data folder for this supervisor; the lock ends with the process."""
-    for folder in ("run", "logs"):
-        (config.data / folder).mkdir(parents=True, exist_ok=True)
+    (config.data / "logs").mkdir(parents=True, exist_ok=True)
     lock = os.open(config.data / "stack.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -244,19 +249,19 @@ async def running_stack(config: StackConfig) -> AsyncIterator[Stack]:
     Raises:
         Permanent: the folder or the port is taken, or a process did not become ready.
     """
-    lock = _claim(config)
-    try:
+    with contextlib.ExitStack() as resources:
+        resources.callback(os.close, _claim(config))
         port = _free_port(config.host, config.port)
         async with NatsServer(config.data / "nats").running() as nats:
-            stack = Stack(config, nats, _children(config, nats, port), port)
+            # A unix socket's path has at most 107 bytes, a user's data folder may have more.
+            sockets = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="connectors-")))
+            stack = Stack(config, nats, _children(config, nats, port, sockets), port)
             try:
                 await asyncio.gather(*(child.start() for child in stack._children))
                 await stack.wait_ready()
                 yield stack
             finally:
                 await stack.stop()
-    finally:
-        os.close(lock)
 
 
 def read_processes(state_file: Path) -> tuple[str | None, list[ProcessInfo]]:
