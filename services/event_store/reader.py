@@ -52,13 +52,16 @@ class Reader:
         self._watermark = watermark
 
     async def run(self) -> None:
-        """Until cancelled. Whatever stops the copy is shown as the watermark's problem and tried again: the bus or
-        the database may come back, an operator may put the right one in place."""
+        """Until cancelled, or the connection is closed for good. Whatever else stops the copy is shown as the
+        watermark's problem and tried again: the bus or the database may come back, an operator may put the right
+        one in place."""
         failures = 0
         while True:
             last = self._watermark.last
             try:
                 await self._follow()
+            except nats.errors.ConnectionClosedError:
+                return  # nats-py says so even when it is this task that was cancelled, so trying again could hang
             except (Permanent, Transient, nats.errors.Error, SQLAlchemyError, TimeoutError, OSError) as error:
                 failures = 0 if self._watermark.last > last else failures
                 self._stopped(error)

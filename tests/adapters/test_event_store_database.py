@@ -127,7 +127,9 @@ def test_append_keeps_a_fact_that_is_stored_twice(engine: Engine) -> None:
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_state_at_n_equals_the_fold_of_n_facts(engine: Engine, data: st.DataObject) -> None:

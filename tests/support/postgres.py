@@ -76,7 +76,9 @@ def _local() -> Iterator[str]:
                 shutil.chown(path, user)
         data = f"{folder}/data"
         initdb = [f"{binaries}/initdb", "-D", data, "-U", "test", "-A", "scram-sha-256", "--no-sync"]
-        subprocess.run([*initdb, f"--pwfile={password_file}"], user=user, check=True, capture_output=True, cwd=folder)
+        subprocess.run(
+            [*initdb, f"--pwfile={password_file}"], user=user, check=True, capture_output=True, cwd=folder
+        )
         port = _free_port()
         settings = (f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off")
         server = subprocess.Popen(

@@ -109,7 +109,9 @@ def artifact(engine: Engine, query: ArtifactQuery) -> ArtifactChunk:
         row = connection.execute(statement.where(ARTIFACTS.c.sha256 == query.sha256)).first()
     if row is None:
         raise NotHere(f"there is no artifact {query.sha256}")
-    return ArtifactChunk(media_type=row.media_type, size=row.size, content=bytes(row.part or b""))  # SQLite: NULL beyond the end
+    return ArtifactChunk(
+        media_type=row.media_type, size=row.size, content=bytes(row.part or b"")
+    )  # SQLite: NULL beyond the end
 
 
 def counts(engine: Engine, problem: str | None = None) -> Counts:

@@ -1,0 +1,111 @@
+"""Joins log, database and questions into one service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from faststream.nats import NatsMessage
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from contracts import subjects
+from contracts.errors import Transient
+from infra.runtime.health import Health
+from infra.runtime.service import Runtime, Setup
+from services.event_store.archive import Archive
+from services.event_store.database.copy import Copy
+from services.event_store.database.engine import open_engine
+from services.event_store.questions import Questions
+from services.event_store.reader import Reader
+from services.event_store.refill import Refill
+from services.event_store.settings import Settings
+from services.event_store.watermark import Watermark
+
+logger = logging.getLogger(__name__)
+
+QUESTIONS_AT_A_TIME = 64
+"""Most of them wait for their ``min_seq``; the database works on a few (`questions.READERS`)."""
+
+DATABASE_RETRY_S = 1.0
+ENVELOPE_BYTES = 4096
+"""Left of the bus's payload limit for headers."""
+
+
+def store(settings: Settings) -> Setup:
+    """The service's setup: opens the database, starts the copy, answers questions."""
+
+    async def setup(runtime: Runtime) -> None:
+        engine = await _opened(settings.database_url(runtime.settings.data_dir), runtime.health)
+        writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
+        copy, watermark, bus = Copy(engine), Watermark(), runtime.bus
+        archive = Archive(bus.artifacts, copy, writer, patience_s=settings.artifact_patience_s)
+        refill = Refill(bus.nc, bus.artifacts, copy, writer)
+        reader = Reader(bus.js, copy, archive, refill, writer, watermark)
+        questions = Questions(
+            engine,
+            watermark,
+            min_seq_timeout_s=settings.min_seq_timeout_s,
+            max_answer_bytes=bus.nc.max_payload - ENVELOPE_BYTES,
+        )
+        _listen(runtime, questions)
+        runtime.spawn(_follow(reader, engine, writer), "copy")
+        runtime.spawn(_look_again(archive, settings.missing_retry_s), "missing-artifacts")
+        _report(runtime.health, watermark, copy)
+
+    return setup
+
+
+def _listen(runtime: Runtime, questions: Questions) -> None:
+    @runtime.broker.subscriber(
+        subjects.query("*"), queue=runtime.service.value, max_workers=QUESTIONS_AT_A_TIME, title="store.questions"
+    )
+    async def ask(message: NatsMessage) -> bytes:
+        question = message.raw_message
+        return await questions.answer(question.subject.rpartition(".")[2], question.data)
+
+
+def _report(health: Health, watermark: Watermark, copy: Copy) -> None:
+    async def problem() -> str | None:
+        return watermark.problem
+
+    async def missing() -> str | None:
+        lost = await asyncio.to_thread(copy.missing)
+        return f"{len(lost)} artifacts that facts name are not in the object store" if lost else None
+
+    health.checks["copy"] = problem
+    health.warnings["artifacts"] = missing
+
+
+async def _opened(url: str, health: Health) -> Engine:
+    """Wait for a database that is not there yet, and say so meanwhile."""
+    while True:
+        try:
+            engine = await asyncio.to_thread(open_engine, url)
+        except OperationalError as error:
+            if health.problems.get("database") is None:
+                logger.warning("waiting for the database: %s", error.orig)
+            health.problems["database"] = f"the database does not answer: {type(error.orig).__name__}"
+            await asyncio.sleep(DATABASE_RETRY_S)
+        else:
+            health.problems.pop("database", None)
+            return engine
+
+
+async def _follow(reader: Reader, engine: Engine, writer: ThreadPoolExecutor) -> None:
+    try:
+        await reader.run()
+    finally:
+        await asyncio.to_thread(writer.shutdown)  # what is being written is finished
+        engine.dispose()
+
+
+async def _look_again(archive: Archive, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            if found := await archive.look_again():
+                logger.info("%d missing artifacts were found", found)
+        except Transient as error:
+            logger.warning("cannot look for missing artifacts: %s", error)
