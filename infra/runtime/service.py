@@ -30,6 +30,7 @@ from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from faststream.security import SASLPlaintext
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
+from nats.js.errors import NotFoundError
 
 from contracts import subjects
 from contracts.errors import ConnectorsError
@@ -49,6 +50,7 @@ logger = logging.getLogger(__name__)
 PULL_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 8.0
 FULL_AT = 0.8
+_WATCH_S = 10.0
 
 Handler = Callable[[Msg], Awaitable[None]]
 """Gets the raw message and must ``ack``, ``ack_sync``, ``nak`` or leave it; must not raise."""
@@ -110,6 +112,8 @@ class Runtime:
 
     def fail(self, what: str, error: BaseException | None = None) -> None:
         """Something this process cannot go on without is gone: end it, so that it is started anew."""
+        if self.stopping.is_set():
+            return
         logger.error("%s", what, exc_info=error)
         self.failed = True
         self.stopping.set()
@@ -169,12 +173,15 @@ async def serving(service: Service, setup: Setup, settings: BusSettings) -> Asyn
 
 
 async def _connected(service: Service, settings: BusSettings, health: Health) -> Runtime:
-    """A runtime whose broker is connected. A client that closed for good ends the process."""
-    ended = asyncio.Event()
+    """A runtime whose broker is connected, and a job that watches the connection."""
+    ended, again = asyncio.Event(), asyncio.Event()
     login = buses.credentials(settings, service.value)
 
     async def closed() -> None:
         ended.set()
+
+    async def reconnected() -> None:
+        again.set()
 
     broker = NatsBroker(
         settings.servers,
@@ -184,6 +191,7 @@ async def _connected(service: Service, settings: BusSettings, health: Health) ->
         decoder=_whole,
         error_cb=buses.report_error,
         closed_cb=closed,
+        reconnected_cb=reconnected,
         graceful_timeout=STOP_TIMEOUT_S / 2,
         **buses.options(settings, service.value),
     )
@@ -191,11 +199,6 @@ async def _connected(service: Service, settings: BusSettings, health: Health) ->
     bus = await Bus.on(nc, settings)
     states = States(bus.log, evolve, capacity=settings.cached_pipelines)
     runtime = Runtime(service, settings, broker, bus, states, health)
-
-    async def watch() -> None:
-        await ended.wait()
-        if not runtime.stopping.is_set():
-            runtime.fail("the connection to the bus is closed for good")
 
     async def connection() -> str | None:
         return None if nc.is_connected else "not connected to the bus"
@@ -205,10 +208,42 @@ async def _connected(service: Service, settings: BusSettings, health: Health) ->
         used = info.state.bytes / (info.config.max_bytes or 1)
         return f"stream {subjects.EVENTS_STREAM} is {used:.0%} full" if used >= FULL_AT else None
 
-    runtime.spawn(watch(), "bus-connection")
+    runtime.spawn(_watch(runtime, ended, again), "bus-connection")
     health.checks["bus"] = connection
     health.warnings["space"] = space
     return runtime
+
+
+async def _watch(runtime: Runtime, ended: asyncio.Event, again: asyncio.Event) -> None:
+    """End the process when its connection is closed for good, or when the log it knew was replaced by another one.
+
+    A stream that was deleted and made anew has other facts at the same sequences: nothing that is kept here is
+    true any more, and an old acknowledgement could acknowledge an unhandled message (design.md, rule 14).
+    """
+    created = None
+    while True:
+        waits = {asyncio.create_task(event.wait()) for event in (ended, again)}
+        _, rest = await asyncio.wait(waits, timeout=_WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in rest:
+            wait.cancel()
+        if ended.is_set():
+            runtime.fail("the connection to the bus is closed for good")
+            return
+        again.clear()
+        if not runtime.bus.nc.is_connected or not runtime.health.started:
+            continue
+        try:
+            info = await runtime.bus.js.stream_info(subjects.EVENTS_STREAM)
+        except NotFoundError:
+            runtime.fail(f"the stream {subjects.EVENTS_STREAM} is gone")
+            return
+        except (TimeoutError, nats.errors.Error) as error:
+            logger.warning("cannot look at the stream %s: %r", subjects.EVENTS_STREAM, error)
+            continue
+        if created not in (None, info.created):
+            runtime.fail(f"the stream {subjects.EVENTS_STREAM} was made anew")
+            return
+        created = info.created
 
 
 async def _provisioned(runtime: Runtime) -> None:
@@ -222,23 +257,31 @@ async def _provisioned(runtime: Runtime) -> None:
 
 
 async def _stopped(runtime: Runtime) -> None:
-    """Hand work back while the bus is there, then stop consuming and close; never longer than `STOP_TIMEOUT_S`."""
+    """Give work back while the bus is there, end the jobs, then close; never longer than `STOP_TIMEOUT_S`."""
     runtime.stopping.set()
+    broker, nc = runtime.broker, runtime.bus.nc
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):
-            stopping = asyncio.create_task(runtime.broker.stop())  # fetches nothing more, waits for handlers
+            # Nothing more is fetched from here on; the subscribers wait for the handlers that the hooks end.
+            quiet = asyncio.gather(*(subscriber.stop() for subscriber in broker.subscribers))
             await asyncio.sleep(0)
             for hook in runtime.on_stop:
                 await hook()
-            await stopping
+            await quiet
+            await _cancelled(runtime.jobs)
+            await broker.stop()
     except (TimeoutError, nats.errors.Error) as error:
         logger.warning("the bus did not take a clean goodbye: %r", error)
-        nc = runtime.bus.nc
+    finally:
+        await _cancelled(runtime.jobs)
         if not nc.is_closed:
             await nc.close()
-    for job in tuple(runtime.jobs):
+
+
+async def _cancelled(jobs: set[asyncio.Task[None]]) -> None:
+    for job in jobs:
         job.cancel()
-    await asyncio.gather(*runtime.jobs, return_exceptions=True)
+    await asyncio.gather(*jobs, return_exceptions=True)
 
 
 async def _until_signal(service: Service, setup: Setup, settings: BusSettings) -> int:

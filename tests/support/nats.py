@@ -36,7 +36,13 @@ def fast(folder: Path) -> BusSettings:
 
 
 async def append(
-    bus: Bus, pipeline: str, fact: Fact, *, source: str = "test", causation: str | None = None, id: str | None = None
+    bus: Bus,
+    pipeline: str,
+    fact: Fact,
+    *,
+    source: str = "test",
+    causation: str | None = None,
+    id: str | None = None,
 ) -> Envelope:
     """Append ``fact`` behind whatever the pipeline has now."""
     envelope = wrap(
