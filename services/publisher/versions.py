@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contracts.artifacts import Tree
 from contracts.errors import Permanent
 
-_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
+_VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})")
 
 _PLACES = {
     "pyproject.toml": re.compile(rb"""(?ms)(^\[project\]$(?:(?!^\[).)*?^version\s*=\s*)(["'])[^"'\n]*\2"""),

@@ -44,7 +44,10 @@ def own_findings(
 
 
 def _all(subject: Subject, public_text: str) -> Iterator[Finding]:
-    yield from layout_findings(subject)
+    layout = list(layout_findings(subject))
+    yield from layout
+    if any(finding.rule == "layout size" for finding in layout):
+        return  # too large to be a connector: not worth the time that reading it would take
     yield from paper_findings(subject, pins(), RUNTIME)
     yield from stream_findings(subject)
     public_texts = frozenset(_texts(subject.blueprint.model_dump(mode="json")))

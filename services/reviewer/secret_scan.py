@@ -31,13 +31,14 @@ _KNOWN: dict[str, re.Pattern[str]] = {
     "JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
     "password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"{}$]+:([^\s/:@'\"{}$]{6,})@"),
 }
-_CANDIDATE = re.compile(r"""["'`=:\s]([A-Za-z0-9+/_=-]{24,200})(?=["'`\s,;]|$)""", re.MULTILINE)
+_CANDIDATE = re.compile(r"(?<![\w+/=-])([A-Za-z0-9+/_=-]{24,200})(?![\w+/=-])")
 _ASSIGNED = re.compile(
-    r"""(?i)\b[\w-]*(?:password|passwd|secret|api_?key|access_?token|refresh_?token|auth_?token)["']?\s*[:=]\s*
+    r"""(?i)(?:password|passwd|secret|api_?key|access_?token|refresh_?token|auth_?token)["']?\s{0,8}[:=]\s{0,8}
         ["']([^"'\s]{8,200})["']""",
     re.VERBOSE,
 )
-_WORD = re.compile(r"[a-z]{3,}|[A-Z][a-z]{2,}|[A-Z]{3,}")
+_LETTERS = re.compile(r"[A-Z][a-z]{3,}|[a-z]{4,}|[A-Z]{4,}")
+_PRONOUNCEABLE = re.compile(r"(?i)(?=.*[aeiouy])(?!.*[^aeiouy]{4})")
 _PLACEHOLDER = re.compile(
     r"(?i)test|example|sample|dummy|fake|wrong|invalid|placeholder|your|changeme|seeded|redacted|x{4}"
 )
@@ -46,59 +47,49 @@ MIN_ENTROPY_BITS = 4.0
 """Shannon entropy per character from which a string of 24 characters or more counts as random. English words and
 identifiers lie below 3.9, base64 of random bytes from 4.3 on (24 characters) up to 6."""
 
-_MAX_LINE_CHARS = 2_000
+MIN_ENTROPY_BITS_ASSIGNED = 3.3
+"""The same for a value whose name says that it is a secret: then less is needed."""
+
 _MAX_PER_FILE = 20
 
 
 def secret_findings(path: str, content: bytes, *, public_text: str) -> Iterator[Finding]:
-    """The findings of one text file; a message never repeats the secret.
+    """The findings of one text file, at most 20; a message never repeats the secret.
 
     Args:
         public_text: the API's own description; what stands in it is no secret.
     """
     text = content.decode("utf-8", errors="replace")
-    found = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        for kind, severity, value in _line_secrets(line):
-            if value in public_text:
-                severity = Severity.LOW
-            yield Finding(
-                severity=severity,
-                rule="secret " + ("known-form" if kind in _KNOWN else "high-entropy"),
-                message=f"this looks like a {kind} ({len(value)} characters)",
-                file=path,
-                line=number,
-            )
-            found += 1
-            if found >= _MAX_PER_FILE:
-                return
-    if match := _KNOWN["private key"].search(text):
-        line_number = text.count("\n", 0, match.start()) + 1
-        message = "this looks like a private key"
-        yield Finding(
-            severity=Severity.CRITICAL, rule="secret known-form", message=message, file=path, line=line_number
-        )
-
-
-def _line_secrets(line: str) -> Iterator[tuple[str, Severity, str]]:
-    """(kind, severity, value) of what one line holds, each value once."""
     seen: set[str] = set()
-    for start in range(0, len(line), _MAX_LINE_CHARS):
-        part = line[start : start + _MAX_LINE_CHARS + 200]
-        for kind, pattern in _KNOWN.items():
-            for match in pattern.finditer(part):
-                value = match.group(match.lastindex or 0)
-                if value not in seen and not _PLACEHOLDER.search(value):
-                    seen.add(value)
-                    yield kind, Severity.CRITICAL, value
-        for match in (*_ASSIGNED.finditer(part), *_CANDIDATE.finditer(part)):
-            value = match.group(1)
-            if value not in seen and not any(value in known for known in seen) and looks_random(value):
-                seen.add(value)
-                yield "random token", Severity.MEDIUM, value
+    for kind, severity, match in _matches(text):
+        value = match.group(match.lastindex or 0)
+        if any(value in known for known in seen):
+            continue
+        seen.add(value)
+        yield Finding(
+            severity=Severity.LOW if value in public_text else severity,
+            rule="secret " + ("known-form" if kind in _KNOWN else "high-entropy"),
+            message=f"this looks like a {kind} ({len(value)} characters)",
+            file=path,
+            line=text.count("\n", 0, match.start()) + 1,
+        )
+        if len(seen) >= _MAX_PER_FILE:
+            return
 
 
-def looks_random(value: str) -> bool:
+def _matches(text: str) -> Iterator[tuple[str, Severity, re.Match[str]]]:
+    """(kind, severity, where) of everything that could be a secret; what is found twice comes twice."""
+    for kind, pattern in _KNOWN.items():
+        for match in pattern.finditer(text):
+            if not _PLACEHOLDER.search(match.group(match.lastindex or 0)):
+                yield kind, Severity.CRITICAL, match
+    for pattern, least in ((_ASSIGNED, MIN_ENTROPY_BITS_ASSIGNED), (_CANDIDATE, MIN_ENTROPY_BITS)):
+        for match in pattern.finditer(text):
+            if looks_random(match.group(1), least):
+                yield "random token", Severity.MEDIUM, match
+
+
+def looks_random(value: str, least_bits: float = MIN_ENTROPY_BITS) -> bool:
     """Whether ``value`` is likelier a generated token than something a person wrote.
 
     Not random: UUIDs and hexadecimal hashes (ids, checksums), paths, identifiers made of words, placeholders.
@@ -110,8 +101,8 @@ def looks_random(value: str) -> bool:
         return False
     if re.fullmatch(r"[0-9a-fA-F-]+|[0-9+-]+[TZ:.0-9+-]*", value):
         return False
-    wordy = sum(len(word) for word in _WORD.findall(value) if len(word) > 3)
-    return wordy < len(value) * 0.5 and entropy_bits(value) >= MIN_ENTROPY_BITS
+    wordy = sum(len(run) for run in _LETTERS.findall(value) if _PRONOUNCEABLE.match(run))
+    return wordy < len(value) * 0.6 and entropy_bits(value) >= least_bits
 
 
 def entropy_bits(value: str) -> float:

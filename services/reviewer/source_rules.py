@@ -21,6 +21,7 @@ _CONFIG_NAME = re.compile(
 _PRINTS = re.compile(r"^(print|sys\.std(out|err)\.write|logging\.\w+|(\w+\.)*_?(log|logger)\.\w+)$")
 _REVEALS = frozenset({"str", "repr", "dict", "vars", "format", "json.dumps", "msgspec.json.encode"})
 _ABSOLUTE = re.compile(r"^(/(home|root|Users|etc|var|usr|opt|tmp|proc|sys|dev|mnt|srv)/[\w.]|[A-Za-z]:\\\w|~/\w)")
+_MAX_CHAIN = 16
 _INLINE_MYPY = re.compile(r"#\s*mypy:\s*\S")
 _TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore")
 
@@ -74,9 +75,10 @@ def _imported_names(module: ast.Module, package: str) -> dict[str, str]:
 
 
 def dotted(node: ast.AST, names: Mapping[str, str]) -> str | None:
-    """``a.b.c`` as the imports resolve it; None if it does not start at a plain name."""
+    """``a.b.c`` as the imports resolve it; None if it does not start at a plain name, or is absurdly long (each
+    part of such a chain is looked at by itself anyway)."""
     parts: list[str] = []
-    while isinstance(node, ast.Attribute):
+    while isinstance(node, ast.Attribute) and len(parts) < _MAX_CHAIN:
         parts.append(node.attr)
         node = node.value
     if not isinstance(node, ast.Name):

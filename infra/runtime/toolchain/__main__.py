@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from contracts.errors import ConnectorsError
-from infra.runtime.toolchain.prepare import prepare
+from infra.runtime.toolchain.build import prepare
 
 
 def main() -> int:
