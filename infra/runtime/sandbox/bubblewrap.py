@@ -15,6 +15,10 @@ SUPERVISOR_PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.ma
 """The base interpreter, not that of our virtual environment: nothing of ours can be imported inside."""
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
+READ_ONLY_PROC = tuple(f"/proc/{name}" for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"))
+"""If root starts us, the owner of these files is root inside as well, user namespace or not, and bwrap 0.8 leaves
+most of them writable: /proc/sys/kernel/core_pattern is a way out."""
+
 SHM_BYTES = 16 * 1024 * 1024
 
 
@@ -35,6 +39,8 @@ def command(bwrap: str, request: Request, info_fd: int) -> list[str]:
     args += ["--cap-drop", "ALL", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"]
     args += ["--hostname", "sandbox", "--info-fd", str(info_fd), "--proc", "/proc", "--dev", "/dev"]
     args += ["--size", str(min(SHM_BYTES, limits.disk_bytes)), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
+    for path in READ_ONLY_PROC:
+        args += ["--ro-bind-try", path, path]
     for folder in ("/tmp", "/sandbox/input"):  # noqa: S108
         args += ["--size", str(limits.disk_bytes), "--tmpfs", folder]
     for path in SYSTEM:
@@ -43,16 +49,24 @@ def command(bwrap: str, request: Request, info_fd: int) -> list[str]:
         args += ["--ro-bind", str(HERE / "etc" / name), f"/etc/{name}"]
     for path in ("/etc/ld.so.cache", "/etc/alternatives"):
         args += ["--ro-bind-try", path, path]
-    for folder in sorted({*interpreter_roots(SUPERVISOR_PYTHON), *interpreter_roots(request.python)}):
-        args += ["--ro-bind", folder, folder]
-    for readable in request.readable:
-        args += ["--ro-bind", str(readable), str(readable)]
+    for root in sorted({*interpreter_roots(SUPERVISOR_PYTHON), *interpreter_roots(request.python)}):
+        args += ["--ro-bind", root, root]
+    for shown in request.readable:
+        args += ["--ro-bind", str(shown), str(shown)]
     if request.writable:
-        args += ["--ro-bind", str(request.tree), "/sandbox/tree", "--size", str(limits.disk_bytes), "--tmpfs", "/sandbox/work"]
+        args += [
+            "--ro-bind",
+            str(request.tree),
+            "/sandbox/tree",
+            "--size",
+            str(limits.disk_bytes),
+            "--tmpfs",
+            "/sandbox/work",
+        ]
     else:
         args += ["--ro-bind", str(request.tree), "/sandbox/work"]
-    for port, path in request.endpoints.items():
-        args += ["--ro-bind", str(path), f"/sandbox/{port}.sock"]
+    for port, listening in request.endpoints.items():
+        args += ["--ro-bind", str(listening), f"/sandbox/{port}.sock"]
     args += ["--ro-bind", str(SUPERVISOR), "/sandbox/supervisor.py", "--remount-ro", "/", "--chdir", "/"]
     return [*args, "--", str(SUPERVISOR_PYTHON), "-I", "-S", "/sandbox/supervisor.py"]
 

@@ -14,9 +14,11 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one run. ``memory_bytes`` holds for all its processes together (looked at ten times a second)
-    and for the data of each one (by the kernel); ``processes`` counts threads too; ``disk_bytes`` is for each of the
-    working copy and the temporary folder; ``output_bytes`` for each of stdout and stderr."""
+    """Bounds of one run.
+
+    ``memory_bytes`` holds for all its processes together (looked at ten times a second) and for the data of each
+    one (by the kernel); ``processes`` counts threads too; ``disk_bytes`` is for each of the working copy and the
+    temporary folder; ``file_bytes`` for each output too; ``output_bytes`` for each of stdout and stderr."""
 
     wall_s: float = 60.0
     cpu_s: int = 60

@@ -1,4 +1,4 @@
-"""Finds out once whether isolation works here: not that a program is installed, but that a run really is confined."""
+"""Finds out once whether isolation works here: not that a program is there, but that a run really is confined."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT_S = 15.0
 
 _BREAK_OUT = """
 import json, os, socket, sys, time
-secret, port, pid = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+secret, port, pids = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 found = []
 def attempt(what, action):
     try:
@@ -30,11 +30,12 @@ def attempt(what, action):
     except OSError:
         pass
 def processes():
-    return any(pid in open(f"/proc/{n}/status").read() for n in os.listdir("/proc") if n.isdigit())
+    return os.readlink("/proc/self/ns/pid") == pids or b"supervisor" not in open("/proc/1/cmdline", "rb").read()
 attempt("read a file outside", lambda: open(secret).read())
 attempt("reach a port outside", lambda: socket.create_connection(("127.0.0.1", port), 2))
 attempt("see another process", processes)
 attempt("write to the system", lambda: open("/usr/probe", "w"))
+attempt("change the kernel's settings", lambda: open("/proc/sys/kernel/core_pattern", "w"))
 attempt("write to the tree", lambda: open("probe", "w"))
 attempt("see the environment outside", lambda: "CONNECTORS_PROBE" in os.environ)
 print(json.dumps(found), flush=True)
@@ -62,13 +63,14 @@ async def _why_not() -> str:
         secret.write_text(secrets.token_hex())
         tree = Path(folder) / "tree"
         tree.mkdir()
+        pids = os.readlink("/proc/self/ns/pid")
         port = str(listener.getsockname()[1])
-        marker = f"Name:\t{Path(f'/proc/{os.getpid()}/comm').read_text().strip()}\n"
-        argv = (str(bubblewrap.SUPERVISOR_PYTHON), "-I", "-S", "-c", _BREAK_OUT, str(secret), port, marker)
+        argv = (str(bubblewrap.SUPERVISOR_PYTHON), "-I", "-S", "-c", _BREAK_OUT, str(secret), port, pids)
+        bubblewrapped = Isolation(kind="bubblewrap")
         try:
             async with (
                 asyncio.timeout(TIMEOUT_S),
-                start(tree, argv, limits=Limits(wall_s=TIMEOUT_S), isolation=Isolation(kind="bubblewrap")) as session,
+                start(tree, argv, limits=Limits(wall_s=TIMEOUT_S), isolation=bubblewrapped) as session,
             ):
                 answer = await anext(session.lines(), b"")
                 watched = bool(usage.inside(session.init))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import marshal
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ WATCH_EVERY_S = 0.1
 FIRST_WATCH_S = 0.02
 CHUNK = 256 * 1024
 LAST_WORDS_S = 10.0
+KILL_ROUNDS = 50
 STACK_BYTES = 8 * 1024 * 1024
 
 
@@ -53,9 +55,9 @@ async def start(
 ) -> AsyncIterator[Session]:
     """Start ``argv`` with ``tree`` as its working folder; all that it started is dead when the block is left.
 
-    In ``argv`` and ``env`` the tokens ``{work}``, ``{input}``, ``{tmp}`` and ``{python}`` stand for the working folder,
-    the folder of ``files``, a temporary folder and ``python``. The environment is empty but for ``env``, PATH, HOME,
-    TMPDIR and LANG; stdin is empty.
+    In ``argv`` and ``env`` the tokens ``{work}``, ``{input}``, ``{tmp}`` and ``{python}`` stand for the working
+    folder, the folder of ``files``, a temporary folder and ``python``. The environment is empty but for ``env``,
+    PATH, HOME, TMPDIR and LANG; stdin is empty.
 
     Args:
         tree: mounted read-only, or with ``writable`` as a private copy that is thrown away.
@@ -74,9 +76,9 @@ async def start(
 
         isolation = await probe()
     request = Request(
-        tree=tree.resolve(),
+        tree=tree.absolute(),  # noqa: ASYNC240 - asks no disk
         argv=tuple(argv),
-        python=python.absolute() if python else None,
+        python=python.absolute() if python else None,  # noqa: ASYNC240
         endpoints=dict(endpoints or {}),
         limits=limits or Limits(),
         env=dict(env or {}),
@@ -150,6 +152,8 @@ class Session:
             asyncio.create_task(self._watch()),
             asyncio.create_task(self._collect_errors()),
         ]
+        # from the start: only once these are heard is the rest killed, and stdout comes to its end
+        self._words = asyncio.create_task(self._last_words())
 
     async def lines(self) -> AsyncIterator[bytes]:
         """stdout line by line, without the line's end, as they come; ends with the program."""
@@ -168,10 +172,9 @@ class Session:
 
     async def finish(self) -> Report:
         """Wait for the end. stdout is what `lines` has not taken."""
-        words = asyncio.create_task(self._last_words())
         output = b"".join([chunk async for chunk in self._chunks()])
-        status, cpu_ms, peak_kib, files = await words
-        await self._tasks[2]
+        status, cpu_ms, peak_kib, files = await self._words
+        await self._tasks[-1]
         duration_s = time.monotonic() - self.started
         if status is None and self.stopped is None:
             await self.process.wait()
@@ -194,9 +197,10 @@ class Session:
     async def end(self) -> None:
         """Kill whatever is left and wait for it."""
         self._stop_tree()
-        for task in self._tasks:
+        tasks = (*self._tasks, self._words)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.control[1].close()
         await self.process.wait()
         os.close(self.handle)
@@ -259,15 +263,20 @@ class Session:
         if self.process.returncode is not None or self.handle < 0:
             return
         if self.isolation.kind == "process":
-            while below := usage.descendants(self.init)[1:]:
-                for each in below:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(each.pid, signal.SIGKILL)
-                if all(each.resident_bytes == 0 for each in below):
-                    break  # dead already, waiting for the supervisor to collect them
+            self._kill_descendants()
         with contextlib.suppress(ProcessLookupError):
             # not Process.kill(): that polls, and so takes the exit status away from asyncio's own watcher
             signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+
+    def _kill_descendants(self) -> None:
+        """By process group, which no fork can outrun; the dead ones that are left have no memory any more."""
+        for _ in range(KILL_ROUNDS):
+            below = [each for each in usage.descendants(self.init)[1:] if each.resident_bytes]
+            for group in {each.group for each in below}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
+            if not below:
+                return
 
     async def _last_words(self) -> tuple[int | None, int, int, dict[str, bytes]]:
         """What the supervisor answers once the program has ended, and then the end of all that it left behind;
@@ -320,7 +329,7 @@ async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Ses
         argv, cwd = _command(request, isolation, info_writer)
         process = await asyncio.create_subprocess_exec(
             *argv,
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=CHUNK,
@@ -396,7 +405,8 @@ def _job(request: Request, layout: Layout, isolation: Isolation) -> bytes:
             "RLIMIT_NPROC": limits.processes + (_own_threads() if isolation.kind == "process" else 2),
         },
     }
-    return json.dumps(job).encode() + b"\n"
+    encoded = marshal.dumps(job)
+    return b"%d\n%b" % (len(encoded), encoded)
 
 
 def _own_threads() -> int:

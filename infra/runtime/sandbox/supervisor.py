@@ -1,19 +1,23 @@
 """The first process inside a sandbox. Standard library only, one thread; it is started with ``-I -S``.
 
-Over the socket on its stdin it gets the job (a JSON line, then the input files' bytes) and later signal numbers, one a
-line, for the program; the end of that stream means that nobody waits any more. It relays loopback ports to Unix
-sockets, starts the program, reaps whatever it leaves behind, and answers ``exit <wait status> <cpu ms> <peak KiB>`` and
-the outputs asked for. What it sends is as little to be believed as the program itself.
+Over the socket on its stdin it gets the job (its size on a line, the marshalled job, then the input files' bytes)
+and later signal numbers, one a line, for the program; the end of that stream means that nobody waits any more. It
+relays loopback ports to Unix sockets, starts the program, reaps whatever it leaves behind, and answers
+``exit <wait status> <cpu ms> <peak KiB> <files>`` and the outputs asked for. What it sends is as little to be
+believed as the program itself.
 """
 
-import json
+# ruff: noqa: SIM105 - contextlib takes a millisecond to import, and every run waits for it
+
+from __future__ import annotations
+
+import marshal
 import os
 import resource
 import select
 import signal
 import socket
 import struct
-import sys
 
 CHUNK = 256 * 1024
 CONNECTIONS = 256
@@ -22,17 +26,26 @@ READ, WRITE, GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EP
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Job = dict[str, Any]
+    Ended = tuple[int, resource.struct_rusage]
+
+
 class End:
     """One socket of a relayed connection, and what is waiting to be written to it."""
 
-    def __init__(self, sock):
+    def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.pending = bytearray()
-        self.peer = None
+        self.peer = self
         self.eof = self.shut = False
 
-    def interest(self):
+    def interest(self) -> int:
         mask = READ if not self.eof and len(self.peer.pending) < CHUNK else 0
         return mask | (WRITE if self.pending else 0)
 
@@ -40,10 +53,12 @@ class End:
 class Relay:
     """Copies bytes between loopback connections and Unix sockets; half-closes and resets pass through."""
 
-    def __init__(self, poller):
-        self.poller, self.listeners, self.ends = poller, {}, {}
+    def __init__(self, poller: select.epoll) -> None:
+        self.poller = poller
+        self.listeners: dict[int, tuple[socket.socket, str]] = {}
+        self.ends: dict[int, End] = {}
 
-    def listen(self, port, path):
+    def listen(self, port: int, path: str) -> None:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
@@ -52,7 +67,7 @@ class Relay:
         self.listeners[listener.fileno()] = listener, path
         self.poller.register(listener.fileno(), READ)
 
-    def handle(self, fd, mask):
+    def handle(self, fd: int, mask: int) -> None:
         if fd in self.listeners:
             self.accept(*self.listeners[fd])
         elif fd in self.ends:
@@ -64,7 +79,7 @@ class Relay:
             except OSError:
                 self.close(end, reset=True)
 
-    def accept(self, listener, path):
+    def accept(self, listener: socket.socket, path: str) -> None:
         try:
             inner, _ = listener.accept()
         except OSError:
@@ -87,7 +102,7 @@ class Relay:
             self.ends[end.sock.fileno()] = end
             self.poller.register(end.sock.fileno(), READ)
 
-    def move(self, end, mask):
+    def move(self, end: End, mask: int) -> None:
         if mask & (READ | GONE) and not end.eof:
             data = end.sock.recv(CHUNK)
             end.peer.pending += data
@@ -107,7 +122,7 @@ class Relay:
         for each in (end, end.peer):
             self.poller.modify(each.sock.fileno(), each.interest())
 
-    def close(self, end, reset=False):
+    def close(self, end: End, reset: bool = False) -> None:
         for each in (end, end.peer):
             fd = each.sock.fileno()
             if self.ends.pop(fd, None) is None:
@@ -118,17 +133,31 @@ class Relay:
             each.sock.close()
 
 
-def receive(control):
+def exactly(control: socket.socket, size: int) -> bytes:
+    """No buffer: what follows the job are signals, which must stay in the socket."""
+    parts = []
+    while size:
+        part = control.recv(min(size, CHUNK))
+        if not part:
+            raise EOFError("the job is incomplete")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def receive(control: socket.socket) -> Job:
     """The job's header and its input files."""
-    stream = control.makefile("rb")
-    job = json.loads(stream.readline())
+    digits = b""
+    while not digits.endswith(b"\n"):
+        digits += exactly(control, 1)
+    job: Job = marshal.loads(exactly(control, int(digits)))  # noqa: S302 - ours; json takes 10 ms to import
     for name, size in job["files"]:
         with open(os.path.join(job["input"], name), "wb") as file:
-            file.write(stream.read(size))
+            file.write(exactly(control, size))
     return job
 
 
-def copy_tree(source, target):
+def copy_tree(source: str, target: str) -> None:
     for folder, folders, names in os.walk(source):
         inside = os.path.join(target, os.path.relpath(folder, source))
         os.makedirs(inside, exist_ok=True)
@@ -142,7 +171,7 @@ def copy_tree(source, target):
             os.chmod(os.path.join(inside, name), os.stat(path).st_mode & 0o777 | 0o600)
 
 
-def spawn(job):
+def spawn(job: Job) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -155,14 +184,13 @@ def spawn(job):
         os.chdir(job["work"])
         for name, value in job["rlimits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))
-        os.execve(job["argv"][0], job["argv"], job["env"])
+        os.execve(job["argv"][0], job["argv"], job["env"])  # noqa: S606
     except (OSError, ValueError) as error:
-        os.write(2, ("sandbox: cannot start %s: %s\n" % (job["argv"][0], error)).encode())
-    finally:
-        os._exit(127)
+        os.write(2, f"sandbox: cannot start {job['argv'][0]}: {error}\n".encode())
+    os._exit(127)
 
 
-def reap(child):
+def reap(child: int) -> Ended | None:
     """(wait status, resource usage) of the program once it has ended; whatever else ended is only collected."""
     found = None
     while True:
@@ -176,7 +204,7 @@ def reap(child):
             found = status, usage
 
 
-def obey(control, child):
+def obey(control: socket.socket, child: int) -> bool:
     """Pass signals on; False when nobody is there any more."""
     try:
         data = control.recv(4096)
@@ -190,7 +218,7 @@ def obey(control, child):
     return bool(data)
 
 
-def serve(job, control):
+def serve(job: Job, control: socket.socket) -> Ended | None:
     """Relay and obey until the program has ended; None if nobody waits."""
     poller = select.epoll()
     relay = Relay(poller)
@@ -222,7 +250,7 @@ def serve(job, control):
             return ended
 
 
-def outputs(job):
+def outputs(job: Job) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the outputs that are there, no larger than allowed, and really inside the work folder."""
     root = os.path.realpath(job["work"])
     for name in job["outputs"]:
@@ -235,7 +263,7 @@ def outputs(job):
             yield name, content
 
 
-def main():
+def main() -> None:
     os.closerange(3, 256)
     control = socket.socket(fileno=0)
     control.set_inheritable(False)
@@ -266,4 +294,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

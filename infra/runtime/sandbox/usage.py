@@ -14,6 +14,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 class Process:
     pid: int
     parent: int
+    group: int
     threads: int
     resident_bytes: int
 
@@ -33,7 +34,7 @@ def _read(stat: Path) -> Process | None:
         return None
     fields = tail.split()
     pid = int(head.split(b" ", 1)[0])
-    return Process(pid, int(fields[1]), int(fields[17]), int(fields[21]) * PAGE_BYTES)
+    return Process(pid, int(fields[1]), int(fields[2]), int(fields[17]), int(fields[21]) * PAGE_BYTES)
 
 
 def inside(init: int) -> list[Process]:
