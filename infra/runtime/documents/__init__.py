@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from infra.runtime.documents.bundle import BundleLimits, Fetch, bundle, encode
+from infra.runtime.documents.bundle import Bundled, bundle, encode
 from infra.runtime.documents.document import Document, Operation, Server, media_of, pointer
 from infra.runtime.documents.load import load
 from infra.runtime.documents.parse import ParseLimits, parse
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from infra.runtime.documents.web import FetchPolicy, fetch
 
 __all__ = [
-    "BundleLimits",
+    "Bundled",
     "Document",
-    "Fetch",
     "FetchPolicy",
     "Operation",
     "ParseLimits",

@@ -1,118 +1,109 @@
-"""Pulls what a document references elsewhere into the document itself, so that it can be kept as one artifact."""
+"""Pulls what a document references elsewhere into the document itself, so that it can be kept as one artifact.
+
+Pure: whoever calls fetches what is missing (see `web.fetch`) and calls again."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import orjson
 
-from contracts.errors import ConnectorsError, Rejected
+from contracts.errors import Rejected
 from infra.runtime.documents.document import Document, pointer
 from infra.runtime.documents.parse import ParseLimits, parse
-
-Fetch = Callable[[str], Awaitable[bytes]]
-"""``await fetch(url)``: bounded and guarded by its policy; raises `Transient` or `Rejected`."""
 
 EXTERNAL = "x-external"
 """Root member of a bundled document: the external documents, by number."""
 
 
-@dataclass(frozen=True)
-class BundleLimits:
-    """All external documents together; what lies beyond stays dangling."""
+class Bundled(NamedTuple):
+    """``missing`` are URLs to fetch for a next round; ``failed`` says which references stay dangling, and why, each
+    as ``"<reference>: <reason>"``."""
 
-    documents: int = 50
-    bytes: int = 50 * 1024 * 1024
-    time_s: float = 30.0
+    document: Document
+    missing: tuple[str, ...]
+    failed: tuple[str, ...]
 
 
-async def bundle(
-    document: Document, *, base_url: str | None, fetch: Fetch, limits: BundleLimits | None = None
-) -> tuple[Document, tuple[str, ...]]:
-    """The document with its external references made local, and those that could not be: each as
-    ``"<url>: <reason>"``. ``base_url`` is where the document came from (relative references need it). The result's
-    ``raw`` encodes to one self-contained JSON document (`encode`). The given document is left unchanged.
-    """
-    limits = limits or BundleLimits()
+def bundle(document: Document, *, base_url: str | None, contents: Mapping[str, bytes | str]) -> Bundled:
+    """The document with its external references made local, as far as ``contents`` goes: URL -> what was fetched
+    from there, or (a string) why it could not be. ``base_url`` is where the document came from; relative references
+    need it. The given document is left unchanged; without external references it is the result itself."""
     if not _references(document.raw):
-        return document, ()
-    work = _Bundling(base_url, fetch, limits)
-    try:
-        async with asyncio.timeout(limits.time_s):
-            await work.pull(document.raw, base_url)
-    except TimeoutError:
-        work.failed.setdefault("(the rest)", f"not fetched within {limits.time_s:g} s")
+        return Bundled(document, (), ())
+    work = _Bundling(base_url, contents)
+    work.collect(document.raw, base_url)
+    if work.missing:
+        return Bundled(document, tuple(work.missing), ())
     raw = work.rewritten(document.raw, base_url, None)
     raw[EXTERNAL] = {
-        str(number): work.rewritten(work.contents[url], url, number) for url, number in work.numbers.items()
+        str(number): work.rewritten(work.parsed[url], url, number) for url, number in work.numbers.items()
     }
     result = Document(raw, where=document.where, declared_version=document.declared_version)
-    return result, tuple(f"{url}: {reason}" for url, reason in work.failed.items())
+    return Bundled(result, (), tuple(f"{url}: {reason}" for url, reason in work.failed.items()))
 
 
 def encode(document: Document) -> bytes:
-    """The document as JSON."""
+    """The document, in the shape of OpenAPI 3.x, as JSON."""
     return orjson.dumps(document.raw)
 
 
 class _Bundling:
-    def __init__(self, base_url: str | None, fetch: Fetch, limits: BundleLimits) -> None:
-        self.base_url = base_url
+    def __init__(self, base_url: str | None, contents: Mapping[str, bytes | str]) -> None:
         self.numbers: dict[str, int] = {}
-        self.contents: dict[str, Any] = {}
+        self.parsed: dict[str, Any] = {}
         self.failed: dict[str, str] = {}
-        self._fetch = fetch
-        self._limits = limits
-        self._bytes_left = limits.bytes
+        self.missing: dict[str, None] = {}
+        self._base_url = base_url
+        self._contents = contents
 
-    async def pull(self, root: Any, base: str | None) -> None:
-        """Fetch what ``root`` references, then what that references, breadth first."""
+    def collect(self, root: Any, base: str | None) -> None:
+        """Read what ``root`` references, then what that references, breadth first."""
         waiting = [(root, base)]
         while waiting:
             node, at = waiting.pop(0)
             for reference in sorted(_references(node)):
                 url = self._url(reference, at)
-                if url is None or url in self.contents or url in self.failed or url == self.base_url:
+                if url is None or url in self.parsed or url in self.failed or url == self._base_url:
                     continue
-                content = await self._get(url)
-                if content is not None:
+                if (content := self._read(url)) is not None:
                     self.numbers[url] = len(self.numbers)
-                    self.contents[url] = content
+                    self.parsed[url] = content
                     waiting.append((content, url))
 
-    async def _get(self, url: str) -> Any:
-        if len(self.contents) + len(self.failed) >= self._limits.documents:
-            self.failed[url] = f"more than {self._limits.documents} external documents"
+    def _read(self, url: str) -> Any:
+        content = self._contents.get(url)
+        if content is None:
+            self.missing[url] = None
+            return None
+        if isinstance(content, str):
+            self.failed[url] = content
             return None
         try:
-            content = await self._fetch(url)
-            if len(content) > self._bytes_left:
-                raise Rejected(f"external documents exceed {self._limits.bytes:,} bytes together")
-            self._bytes_left -= len(content)
-            return await asyncio.to_thread(parse, content, where=url, limits=ParseLimits(bytes=len(content)))
-        except ConnectorsError as error:
+            return parse(content, where=url, limits=ParseLimits(bytes=len(content)))
+        except Rejected as error:
             self.failed[url] = error.what
             return None
 
     def _url(self, reference: str, base: str | None) -> str | None:
         """The document that an external reference is in; recorded as failed if it is no web address."""
         document = urldefrag(reference).url
-        joined = urljoin(base, document) if base else document
-        if urlsplit(joined).scheme in ("http", "https"):
+        try:
+            joined = urljoin(base, document) if base else document
+            scheme = urlsplit(joined).scheme
+        except ValueError as error:
+            self.failed[document] = str(error)
+            return None
+        if scheme in ("http", "https"):
             return joined
-        self.failed[document] = (
-            "a relative reference, and the document's own URL is not known"
-            if not urlsplit(joined).scheme
-            else "only http and https are followed"
-        )
+        relative = "a relative reference, and the document's own URL is not known"
+        self.failed[document] = "only http and https are followed" if scheme else relative
         return None
 
     def rewritten(self, node: Any, base: str | None, number: int | None) -> Any:
-        """A copy whose references are local to the bundle where their target was fetched. Depth is bounded by the
+        """A copy whose references are local to the bundle where their target is known. Depth is bounded by the
         parser."""
         if isinstance(node, list):
             return [self.rewritten(item, base, number) for item in node]
@@ -125,16 +116,12 @@ class _Bundling:
 
     def _local(self, reference: str, base: str | None, number: int | None) -> str:
         document, fragment = urldefrag(reference)
-        if not document:
-            home = number
-        else:
-            url = urljoin(base, document) if base else document
-            if url == self.base_url:
-                home = None
-            elif url in self.numbers:
-                home = self.numbers[url]
-            else:
+        home = number
+        if document:
+            url = document if document in self.failed else urljoin(base, document) if base else document
+            if url != self._base_url and url not in self.numbers:
                 return reference
+            home = self.numbers.get(url)
         return "#" + (fragment if home is None else pointer(EXTERNAL, home) + fragment)
 
 

@@ -1,0 +1,322 @@
+"""Document -> `ApiBlueprint`: the order in which the decisions are made. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.base import Slug
+from contracts.blueprint import (
+    ApiBlueprint,
+    Candidate,
+    Cursor,
+    CursorPagination,
+    Decision,
+    Gap,
+    JsonPath,
+    Pagination,
+    Parent,
+    Request,
+    Selector,
+    Stream,
+    option_key,
+)
+from contracts.errors import Permanent
+from infra.runtime.documents import Document
+from services.research.openapi.auth import Access, find_auth
+from services.research.openapi.base_url import find_base_url
+from services.research.openapi.cursor import cursor_candidates
+from services.research.openapi.endpoint import Endpoint, Param, endpoint_of
+from services.research.openapi.names import record_noun, stream_names
+from services.research.openapi.pagination import mentions_link_header, page_params, pagination_candidates
+from services.research.openapi.parameters import Demands, can_be_asked_for, config_parameters, demands
+from services.research.openapi.parents import Place, Tree, grow, template_of
+from services.research.openapi.primary_key import PrimaryKey, composite_candidates, primary_key_candidates
+from services.research.openapi.ranking import candidate, decide
+from services.research.openapi.rate_limit import find_rate_limit
+from services.research.openapi.schema import schema_candidate
+from services.research.openapi.selector import selector_candidates
+from services.research.openapi.streams import ListEndpoint, list_endpoints
+
+_SURE_KEY = 0.4
+"""Below this a primary key is a guess: a named gap instead."""
+
+
+@dataclass
+class _Draft:
+    """A stream while it is being described."""
+
+    name: str
+    listed: ListEndpoint
+    noun: tuple[str, ...]
+    selector: Decision[Selector]
+    record: dict[str, Any]
+    key: Decision[PrimaryKey | None]
+    pagination: Decision[Pagination]
+    cursor: Decision[Cursor | None]
+    demands: Demands
+    gaps: list[Gap]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.listed.endpoint
+
+
+def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlueprint:
+    """Everything that the document says about reading the API.
+
+    Raises:
+        Permanent: it describes no list that could be read; the text counts why.
+    """
+    endpoints = [
+        endpoint_of(document, operation)
+        for operation in document.operations()
+        if operation.method in ("get", "post")
+    ]
+    listed, omitted = list_endpoints(endpoints)
+    if not listed:
+        raise Permanent(_nothing(endpoints, omitted), where=document.where)
+    access = find_auth(document, [entry.endpoint for entry in listed], document_url)
+    drafts = _drafts(document, endpoints, listed, access)
+    drafts = _readable(drafts, omitted)
+    places, asked = _places(drafts)
+    tree = grow(places)
+    drafts, places = _settled(drafts, places, tree, omitted)
+    if not drafts:
+        raise Permanent(_nothing(endpoints, omitted), where=document.where)
+    where = find_base_url(document, document_url)
+    present = {draft.name for draft in drafts}
+    asked = {stream: params for stream, params in asked.items() if stream in present}
+    parameters = config_parameters(
+        asked, tree.constants, len(drafts), [parameter.name for parameter in where.parameters]
+    )
+    streams = [_stream(draft, place) for draft, place in zip(drafts, places, strict=True)]
+    dangling = [_dangling(reference) for reference in sorted(document.dangling)[:50]]
+    return ApiBlueprint(
+        name=name,
+        title=document.title or name,
+        description=document.description[:2000],
+        api_version=document.version,
+        document_url=document_url,
+        base_url=where.decision,
+        auth=access.decision,
+        parameters=(*where.parameters, *parameters),
+        rate_limit=find_rate_limit(document, endpoints),
+        streams=tuple(streams),
+        gaps=(*where.gaps, *access.gaps, *(gap for draft in drafts for gap in draft.gaps), *dangling),
+        omitted=tuple(omitted),
+    )
+
+
+def _nothing(endpoints: list[Endpoint], omitted: list[Gap]) -> str:
+    reasons = Counter(gap.reason.split(":")[0].split("(")[0].strip() for gap in omitted)
+    told = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(4))
+    looked = f"{len(endpoints)} GET and POST operations were looked at"
+    return f"no list of records was found to make a stream of: {looked}" + (f" ({told})" if told else "")
+
+
+def _dangling(reference: str) -> Gap:
+    return Gap(subject="document", reason=f"the reference {reference[:200]!r} leads nowhere")
+
+
+# --- one stream -----------------------------------------------------------------------------------
+
+
+def _drafts(
+    document: Document, endpoints: list[Endpoint], listed: list[ListEndpoint], access: Access
+) -> list[_Draft]:
+    details = _details(endpoints)
+    link_header_api = mentions_link_header(document.description) or any(
+        header.lower() == "link" for entry in listed for header, _ in entry.endpoint.headers
+    )
+    api_cursor = _usual_cursor(endpoints)
+    names = stream_names(
+        [entry.endpoint for entry in listed],
+        [
+            entry.found[0].selector.path[-1] if entry.found and entry.found[0].selector.path else ""
+            for entry in listed
+        ],
+    )
+    drafts = []
+    for name, entry in zip(names, listed, strict=True):
+        selector = decide(selector_candidates(entry.endpoint, entry.found))
+        record = entry.found[0].record if entry.found else {}
+        path = selector.value.path
+        drafts.append(_draft(name, entry, selector, record, path, details, link_header_api, api_cursor, access))
+    return drafts
+
+
+def _draft(
+    name: str,
+    entry: ListEndpoint,
+    selector: Decision[Selector],
+    record: dict[str, Any],
+    path: JsonPath,
+    details: Mapping[tuple[str, ...], Endpoint],
+    link_header_api: bool,
+    api_cursor: str | None,
+    access: Access,
+) -> _Draft:
+    endpoint, gaps = entry.endpoint, []
+    noun = record_noun(endpoint, path[-1] if path else "")
+    detail = details.get(template_of(endpoint.segments))
+    hint = (detail.variables[-1], detail.evidence("the endpoint of one record")) if detail else None
+    keys = primary_key_candidates(endpoint, record, noun, hint)
+    best_key = max(keys, key=lambda option: option.confidence, default=None)
+    if best_key is not None:
+        keys += composite_candidates(endpoint, record, best_key, endpoint.variables)
+    key = _key_decision(endpoint, keys)
+    if key.value is None:
+        reason = "no field is declared or named as the record's identity"
+        gaps.append(Gap(subject=option_key(name, "primary_key"), reason=reason, evidence=key.evidence))
+    single = key.value[0] if key.value is not None and len(key.value) == 1 else None
+    pagination = decide(
+        pagination_candidates(endpoint, path, single, link_header_api=link_header_api, api_cursor=api_cursor)
+    )
+    if pagination.confidence < 0.65:
+        reason = "paging is not described completely: the best guess is taken"
+        gaps.append(Gap(subject=option_key(name, "pagination"), reason=reason, evidence=pagination.evidence))
+    cursors, cursor_gap = cursor_candidates(endpoint, record, _paging_names(pagination.value))
+    if cursor_gap is not None:
+        gaps.append(cursor_gap.model_copy(update={"subject": option_key(name, "cursor")}))
+    cursor = decide(cursors)
+    handled = access.names | {
+        (location, used.lower())
+        for used in (*_paging_names(pagination.value), *_cursor_names(cursor.value))
+        for location in ("query", "body", "header")
+    }
+    demanded = demands(endpoint, frozenset(handled), _switches(endpoint, pagination.value))
+    return _Draft(name, entry, noun, selector, record, key, pagination, cursor, demanded, gaps)
+
+
+def _key_decision(endpoint: Endpoint, keys: list[Candidate[PrimaryKey | None]]) -> Decision[PrimaryKey | None]:
+    nothing: Candidate[PrimaryKey | None] = candidate(
+        None, _SURE_KEY, endpoint.evidence("no field identifies a record")
+    )
+    return decide([*(key for key in keys), nothing])
+
+
+def _details(endpoints: Iterable[Endpoint]) -> dict[tuple[str, ...], Endpoint]:
+    """Template of a collection's path -> the endpoint of one of its records."""
+    return {
+        template_of(endpoint.segments[:-1]): endpoint
+        for endpoint in endpoints
+        if endpoint.ends_with_variable and endpoint.method == "get"
+    }
+
+
+def _usual_cursor(endpoints: Iterable[Endpoint]) -> str | None:
+    """The cursor parameter that most of the API's lists have."""
+    counts = Counter(param.name for endpoint in endpoints for param in page_params(endpoint).cursors)
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def _paging_names(pagination: Pagination) -> frozenset[str]:
+    size = getattr(pagination, "size", None)
+    names = {getattr(pagination, "param", None), size.param if size else None}
+    return frozenset(name for name in names if name)
+
+
+def _cursor_names(cursor: Cursor | None) -> tuple[str, ...]:
+    return (cursor.filter.param,) if cursor is not None and cursor.filter.template == "{value}" else ()
+
+
+def _switches(endpoint: Endpoint, pagination: Pagination) -> list[str]:
+    """Boolean parameters that turn the chosen way of paging on (``usemarker``)."""
+    if not isinstance(pagination, CursorPagination):
+        return []
+    wanted = pagination.param.lower()
+    return [
+        param.name
+        for param in endpoint.params
+        if param.location == "query"
+        and param.type == "boolean"
+        and param.name.lower() in (f"use{wanted}", f"use_{wanted}")
+    ]
+
+
+# --- all streams together -------------------------------------------------------------------------
+
+
+def _readable(drafts: list[_Draft], omitted: list[Gap]) -> list[_Draft]:
+    """Leave out, with the reason, what demands something that cannot be supplied."""
+    kept = []
+    for draft in drafts:
+        if draft.demands.impossible:
+            omitted.append(_omission(draft, draft.demands.impossible))
+        else:
+            kept.append(draft)
+    return kept
+
+
+def _omission(draft: _Draft, reason: str) -> Gap:
+    return Gap(subject=draft.endpoint.key, reason=reason, evidence=(draft.endpoint.evidence(""),))
+
+
+def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, ...]]]:
+    """Each stream's place to be found, and what the config is asked for instead, by stream."""
+    users = Counter((param.location, param.name) for draft in drafts for param in draft.demands.open)
+    places, asked = [], {}
+    for draft in drafts:
+        from_config = tuple(
+            param
+            for param in draft.demands.open
+            if param.location == "header" or can_be_asked_for(param, users[param.location, param.name], len(drafts))
+        )
+        asked[draft.name] = from_config
+        places.append(
+            Place(
+                name=draft.name,
+                path=draft.endpoint.path,
+                pointer=draft.endpoint.operation.pointer,
+                noun=draft.noun,
+                record=draft.record,
+                key=draft.key.value,
+                wanted=tuple(param for param in draft.demands.open if param not in from_config),
+            )
+        )
+    return places, asked
+
+
+def _settled(
+    drafts: list[_Draft], places: list[Place], tree: Tree, omitted: list[Gap]
+) -> tuple[list[_Draft], list[Place]]:
+    kept_drafts, kept_places = [], []
+    for draft, place in zip(drafts, places, strict=True):
+        if place.name in tree.unresolved:
+            omitted.append(_omission(draft, tree.unresolved[place.name]))
+        else:
+            kept_drafts.append(draft)
+            kept_places.append(place)
+    return kept_drafts, kept_places
+
+
+def _stream(draft: _Draft, place: Place) -> Stream:
+    endpoint = draft.endpoint
+    queried = {name: f"{{{variable}}}" for name, variable in place.queried.items()}
+    request = Request(
+        method="POST" if endpoint.method == "post" else "GET",
+        path=place.path,
+        query={**draft.demands.query, **queried},
+        headers=draft.demands.headers,
+        body=draft.demands.body if endpoint.method == "post" else None,
+    )
+    parents: list[Candidate[Parent | None]] = place.parents or [
+        candidate(None, 0.95, endpoint.evidence("nothing in its request depends on another stream"))
+    ]
+    schema, gap = schema_candidate(endpoint, draft.record, draft.selector.value.path)
+    if gap is not None:
+        draft.gaps.append(gap.model_copy(update={"subject": option_key(draft.name, "json_schema")}))
+    return Stream(
+        name=draft.name,
+        title=endpoint.operation.summary[:120],
+        request=decide([candidate(request, draft.listed.confidence, endpoint.evidence(draft.listed.reason))]),
+        selector=draft.selector,
+        pagination=draft.pagination,
+        primary_key=draft.key,
+        cursor=draft.cursor,
+        parent=decide(parents),
+        json_schema=decide([schema]),
+    )

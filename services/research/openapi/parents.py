@@ -1,0 +1,350 @@
+"""Which stream supplies the variables of a nested path. Pure.
+
+Streams without variables come first; then, round by round, those whose variables a known stream supplies. Where
+nothing goes on, the variable that most of the rest wait for becomes part of the config: an account's own key, such
+as ``{projectKey}``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from contracts.blueprint import Binding, Candidate, Evidence, JsonPath, Parent
+from services.research.openapi.endpoint import VARIABLE, Param, segments_of, type_of
+from services.research.openapi.ranking import candidate
+from services.research.openapi.words import noun, singular, vocabulary, words
+
+_GENERIC = vocabulary(
+    "id ids uuid guid gid sid uid key slug name code number identifier or and login handle token no"
+)
+_MAX_CONSTANTS = 5
+_VAGUE = 0.5
+"""A parent found by the name of the variable alone."""
+
+Template = tuple[str, ...]
+
+
+@dataclass
+class Place:
+    """A stream while its place in the tree is looked for. ``path`` may get other variable names than the document's
+    so that inherited ones agree; ``wanted`` are required query parameters that a parent could supply."""
+
+    name: str
+    path: str
+    pointer: str
+    noun: tuple[str, ...]
+    record: dict[str, Any]
+    key: tuple[JsonPath, ...] | None
+    wanted: tuple[Param, ...] = ()
+    parents: list[Candidate[Parent | None]] = field(default_factory=list)
+    constants: set[str] = field(default_factory=set)
+    queried: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return segments_of(self.path)
+
+    @property
+    def variables(self) -> list[str]:
+        return VARIABLE.findall(self.path)
+
+    @property
+    def template(self) -> Template:
+        return template_of(self.segments)
+
+    def prefix(self, variable: str) -> Template:
+        """The segments before ``{variable}``, as a template."""
+        at = next(index for index, part in enumerate(self.segments) if f"{{{variable}}}" in part)
+        return template_of(self.segments[:at])
+
+
+class Constant(NamedTuple):
+    """A path variable that the config supplies. ``users`` are the streams."""
+
+    name: str
+    variable: str
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tree:
+    constants: tuple[Constant, ...]
+    unresolved: Mapping[str, str]
+    """Name of a stream -> why nothing supplies its variables."""
+
+
+def template_of(segments: Iterable[str]) -> Template:
+    return tuple(VARIABLE.sub("{}", segment) for segment in segments)
+
+
+def grow(places: list[Place]) -> Tree:
+    """Find parents in place; what is left over is in the result."""
+    forest = _Forest(places)
+    constants: dict[tuple[Template, str], str] = {}
+    while True:
+        forest.grow()
+        waiting = forest.waiting
+        choice = _next_constant(waiting, constants) if len(constants) < _MAX_CONSTANTS else None
+        if choice is None:
+            break
+        constants[choice] = _constant_name(choice, set(constants.values()))
+        for place in places:
+            if choice[1] in place.variables and place.prefix(choice[1]) == choice[0]:
+                place.constants.add(choice[1])
+    reasons = {place.name: _why(place) for place in forest.waiting}
+    made = [_constant(places, key, name) for key, name in constants.items()]
+    return Tree(tuple(constant for constant in made if constant.users), reasons)
+
+
+def _why(place: Place) -> str:
+    missing = [
+        *(name for name in place.variables if name not in place.constants),
+        *(param.name for param in place.wanted),
+    ]
+    return f"no list in the document supplies {', '.join(missing)}"
+
+
+def _next_constant(waiting: list[Place], known: Mapping[tuple[Template, str], str]) -> tuple[Template, str] | None:
+    """The leading variable that most waiting streams share; ``None`` if none would help."""
+    users: dict[tuple[Template, str], int] = defaultdict(int)
+    for place in waiting:
+        variable = next((name for name in place.variables if name not in place.constants), None)
+        if variable is not None and (place.prefix(variable), variable) not in known:
+            users[place.prefix(variable), variable] += 1
+    return min(users, key=lambda key: (-users[key], len(key[0]), key)) if users else None
+
+
+def _constant_name(key: tuple[Template, str], taken: set[str]) -> str:
+    prefix, variable = key
+    name = "_".join(words(variable)) or "value"
+    if set(words(variable)) <= _GENERIC:
+        before = next((part for part in reversed(prefix) if "{}" not in part), "")
+        name = "_".join([*(singular(word) for word in words(before)), name])
+    while name in taken:
+        name += "_2"
+    return name
+
+
+def _constant(places: list[Place], key: tuple[Template, str], name: str) -> Constant:
+    """Who uses the variable, under the config's name for it."""
+    prefix, variable = key
+    users = tuple(
+        place.name
+        for place in places
+        if variable in place.constants and variable in place.variables and place.prefix(variable) == prefix
+    )
+    return Constant(name, variable, users)
+
+
+class _Forest:
+    """The streams that have their place, indexed by what they list."""
+
+    def __init__(self, places: list[Place]) -> None:
+        self._places = places
+        self._done: dict[str, Place] = {}
+        self._by_template: dict[Template, list[Place]] = defaultdict(list)
+        self._by_noun: dict[str, list[Place]] = defaultdict(list)
+
+    @property
+    def waiting(self) -> list[Place]:
+        return [place for place in self._places if place.name not in self._done]
+
+    def grow(self) -> None:
+        while True:
+            ready = [place for place in self.waiting if self._settle(place)]
+            for place in ready:
+                self._done[place.name] = place
+                self._by_template[place.template].append(place)
+                if place.noun:
+                    self._by_noun[place.noun[-1]].append(place)
+            if not ready:
+                return
+
+    def _settle(self, place: Place) -> bool:
+        """Whether all that the stream needs is supplied now."""
+        open_variables = [name for name in place.variables if name not in place.constants]
+        if not open_variables:
+            return self._settle_query(place)
+        options = self._options(place, open_variables)
+        if not options:
+            return False
+        options.sort(key=lambda option: -option[0])
+        best = options[0]
+        place.parents = [candidate(parent, score, evidence) for score, parent, evidence, _ in options[:3]]
+        for old, new in best[3].items():
+            place.path = place.path.replace(f"{{{old}}}", f"{{{new}}}")
+        place.parents = [option for option in place.parents if _covers(place, option.value, best[1], self._done)]
+        return not place.wanted or self._wanted_by(place, best[1])
+
+    def _wanted_by(self, place: Place, parent: Parent) -> bool:
+        """Required query parameters of a nested stream: only from the same parent."""
+        record = self._done[parent.stream].record.get("properties", {})
+        names = {words(name): name for name in record}
+        if any(param.words not in names for param in place.wanted):
+            return False
+        bindings = [Binding(variable=param.name, field=(names[param.words],)) for param in place.wanted]
+        grown = parent.model_copy(update={"bindings": (*parent.bindings, *bindings)})
+        place.parents = [place.parents[0].model_copy(update={"value": grown})]
+        place.queried = {param.name: param.name for param in place.wanted}
+        return True
+
+    def _settle_query(self, place: Place) -> bool:
+        """A list for each record of another one, asked for by a required query parameter (``?channel=``)."""
+        if not place.wanted:
+            return True
+        if len(place.wanted) > 1:
+            return False
+        param = place.wanted[0]
+        subject = tuple(word for word in noun(param.name) if word not in _GENERIC)
+        options: list[Candidate[Parent | None]] = []
+        for parent in self._by_noun.get(subject[-1] if subject else "", ()):
+            if parent.noun != subject and subject[-1:] != parent.noun:
+                continue
+            found = _field_for(param.name, parent)
+            if found is not None and parent is not place:
+                made = Parent(stream=parent.name, bindings=(Binding(variable=param.name, field=found[0]),))
+                options.append(candidate(made, 0.7 - 0.1 * len(parent.variables), param.evidence()))
+        if not options:
+            return False
+        place.parents = sorted(options, key=lambda option: -option.confidence)[:3]
+        place.queried = {param.name: param.name}
+        return True
+
+    def _options(
+        self, place: Place, open_variables: list[str]
+    ) -> list[tuple[float, Parent, Evidence, dict[str, str]]]:
+        variable = open_variables[-1]
+        prefix = place.prefix(variable)
+        subject = _subject(variable, prefix)
+        near = [(0.95, parent) for parent in self._by_template.get(prefix, ())]
+        alike = [
+            parent for parent in self._by_noun.get(subject[-1] if subject else "", ()) if parent.template != prefix
+        ]
+        for parent in alike:
+            whole = parent.noun == subject
+            tail = subject[-len(parent.noun) :] == parent.noun
+            if whole or tail:
+                score = (0.75 if whole else 0.6) - 0.06 * len(parent.variables) - 0.01 * len(parent.segments)
+                near.append((max(score, 0.1), parent))
+        found = []
+        for score, parent in near:
+            if parent is place:
+                continue
+            made = _bind(place, open_variables, parent, self._done)
+            if made is not None:
+                quality, bound, renames = made
+                note = Evidence(pointer=parent.pointer, note=f"lists what {{{variable}}} names")
+                found.append((score * quality, bound, note, renames))
+        return found
+
+
+def _covers(place: Place, option: Parent | None, best: Parent, done: Mapping[str, Place]) -> bool:
+    """Whether an alternative supplies the same variables under the names that the path has now."""
+    if option is None or option is best:
+        return option is not None
+    supplied = {binding.variable for binding in option.bindings}
+    ancestor = done.get(option.stream)
+    while ancestor is not None:
+        supplied |= set(ancestor.variables)
+        parent = ancestor.parents[0].value if ancestor.parents else None
+        ancestor = done.get(parent.stream) if parent else None
+    return all(name in supplied or name in place.constants for name in place.variables)
+
+
+def _subject(variable: str, prefix: Template) -> tuple[str, ...]:
+    """What the variable names: by its own words, or, if it is just an ``{id}``, by the segment before it."""
+    own = tuple(word for word in noun(variable) if word not in _GENERIC)
+    if own:
+        return own
+    return noun(prefix[-1]) if prefix and "{}" not in prefix[-1] else ()
+
+
+def _bind(
+    place: Place, open_variables: list[str], parent: Place, done: Mapping[str, Place]
+) -> tuple[float, Parent, dict[str, str]] | None:
+    """Supply the last variable from the parent's record and the earlier ones by inheritance or from it too."""
+    variable = open_variables[-1]
+    found = _field_for(variable, parent)
+    if found is None:
+        return None
+    fields = {variable: found[0]}
+    quality = found[1]
+    renames: dict[str, str] = {}
+    for other in open_variables[:-1]:
+        inherited = _inherited(place, other, parent)
+        if inherited is not None:
+            if inherited != other:
+                renames[other] = inherited
+            continue
+        if parent.constants and other in parent.constants:
+            continue
+        extra = _exact_field(other, parent)
+        if extra is None:
+            return None
+        fields[other] = extra
+        quality *= 0.9
+    renames |= _freed(variable, fields, renames, parent)
+    bindings = tuple(Binding(variable=renames.get(name, name), field=path) for name, path in fields.items())
+    return quality, Parent(stream=parent.name, bindings=bindings), renames
+
+
+def _freed(
+    variable: str, fields: Mapping[str, JsonPath], renames: Mapping[str, str], parent: Place
+) -> dict[str, str]:
+    """New names for bound variables that are called like one that is inherited."""
+    inherited = {*parent.variables}
+    return {name: f"{'_'.join(parent.noun) or 'parent'}_{name}" for name in fields if name in inherited}
+
+
+def _inherited(place: Place, variable: str, parent: Place) -> str | None:
+    """The parent's name for the same variable: at the same place of the same prefix, or of the same name."""
+    prefix = place.prefix(variable)
+    for name in parent.variables:
+        if parent.prefix(name) == prefix and name not in parent.constants:
+            return name
+    bare = set(words(variable)) <= _GENERIC
+    return variable if variable in parent.variables and not bare else None
+
+
+def _field_for(variable: str, parent: Place) -> tuple[JsonPath, float] | None:
+    """The field of the parent's record that the variable takes, and how sure that is."""
+    exact = _exact_field(variable, parent)
+    own = words(variable)
+    key = parent.key[0] if parent.key is not None and len(parent.key) == 1 else None
+    if exact is not None and (key is None or exact == key or own[-1] not in ("id",) or len(own) > 1):
+        return exact, 1.0
+    names = {words(name): name for name in _scalars(parent.record)}
+    tail = tuple(word for word in own if word in _GENERIC and word not in ("or", "and"))
+    for word in tail:
+        if (word,) in names:
+            return (names[(word,)],), 0.95
+    if key is not None:
+        return key, 0.9 if not tail or tail[-1] == "id" else 0.75
+    for word in ("id", "key", "slug", "name"):
+        if (word,) in names:
+            return (names[(word,)],), 0.6
+    return (("id",), 0.5) if not names else None
+
+
+def _exact_field(variable: str, parent: Place) -> JsonPath | None:
+    """A member called like the variable, or ``owner.login`` for ``{owner}``-like names."""
+    own = words(variable)
+    for name, schema in parent.record.get("properties", {}).items():
+        if words(name) == own:
+            if type_of(schema) != "object":
+                return (name,)
+            inner = schema.get("properties", {})
+            return next(((name, key) for key in ("login", "slug", "key", "id", "name") if key in inner), None)
+    if len(own) > 1 and own[-1] in _GENERIC:
+        inner = parent.record.get("properties", {}).get("_".join(own[:-1]), {}).get("properties", {})
+        if own[-1] in inner:
+            return ("_".join(own[:-1]), own[-1])
+    return None
+
+
+def _scalars(record: Mapping[str, Any]) -> list[str]:
+    members = record.get("properties", {})
+    return [name for name, schema in members.items() if type_of(schema) not in ("object", "array", "boolean")]

@@ -1,0 +1,175 @@
+"""Which operations list records, and why the others do not. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from contracts.blueprint import Gap
+from services.research.openapi.endpoint import Endpoint, fields_of, type_of
+from services.research.openapi.pagination import page_params, paging_fields
+from services.research.openapi.selector import Found, find_records
+from services.research.openapi.words import is_plural, vocabulary, words
+
+_READING = vocabulary("search query list find lookup filter scan browse fetch get")
+_WRITING = vocabulary(
+    "create add update delete remove send set upload import invite cancel approve reject archive restore "
+    "enable disable start stop run execute register revoke reset verify validate confirm submit publish merge "
+    "clone copy move rename assign attach detach subscribe unsubscribe lock unlock close open join leave kick "
+    "post put patch bulk batch calculate count preview export download void capture refund pay test sync "
+    "simulate fire authorize"
+)
+_LISTING = vocabulary("list search history query all index find feed log timeline")
+_BOOKKEEPING = vocabulary(
+    "total count size limit offset page cursor next previous prev more pages start end last first number self "
+    "status ok success request message meta metadata links link paging pagination results per kind etag type "
+    "object url error errors warnings version time took timed"
+)
+_FEW_OWN_FIELDS = 3
+
+
+class ListEndpoint(NamedTuple):
+    """An endpoint that is a stream, and where its records may be; ``confidence`` that it is one."""
+
+    endpoint: Endpoint
+    found: list[Found]
+    confidence: float
+    reason: str
+
+
+def list_endpoints(endpoints: Iterable[Endpoint]) -> tuple[list[ListEndpoint], list[Gap]]:
+    """Split into streams and omitted operations. An API without GET is read through POST."""
+    every = list(endpoints)
+    detail_parents = {_collection_of(endpoint) for endpoint in every if endpoint.ends_with_variable}
+    has_get = any(endpoint.method == "get" for endpoint in every)
+    streams: list[ListEndpoint] = []
+    omitted: list[Gap] = []
+    for endpoint in every:
+        verdict = _judge(endpoint, detail_parents, rpc=not has_get)
+        if isinstance(verdict, ListEndpoint):
+            streams.append(verdict)
+        elif verdict is not None:
+            omitted.append(Gap(subject=endpoint.key, reason=verdict, evidence=(endpoint.evidence(""),)))
+    return _without_doubles(streams, omitted), omitted
+
+
+def _judge(endpoint: Endpoint, detail_parents: set[tuple[str, ...]], *, rpc: bool) -> ListEndpoint | str | None:
+    """A stream, the reason why not, or ``None`` for operations that do not read (nobody asks about those)."""
+    if endpoint.method == "post":
+        if not _reads_by_post(endpoint, rpc=rpc):
+            return None
+    elif endpoint.method != "get":
+        return None
+    if endpoint.operation.raw.get("deprecated") is True and rpc:
+        return "deprecated"
+    if not endpoint.response:
+        return _judge_by_path(endpoint, detail_parents)
+    return _judge_by_response(endpoint)
+
+
+def _judge_by_response(endpoint: Endpoint) -> ListEndpoint | str:
+    found = find_records(endpoint)
+    if not found:
+        return "its response is one object" if type_of(endpoint.response) == "object" else "its response is no list"
+    best = found[0]
+    if type_of(best.record) not in ("object", ""):
+        return f"it lists plain values ({type_of(best.record)}), not records"
+    if not best.selector.path and best.selector.shape == "array":
+        return ListEndpoint(endpoint, found, 0.95, "the response is a list")
+    score, reason = _envelope_score(endpoint, best)
+    if score < 0.5:
+        return f"its response is one object that contains lists ({reason})"
+    return ListEndpoint(endpoint, found, min(score, 0.95), reason)
+
+
+def _envelope_score(endpoint: Endpoint, best: Found) -> tuple[float, str]:
+    """Is the object around the array an envelope, or a thing of its own?"""
+    score, reasons = 0.4 * best.score, []
+    if page_params(endpoint).any or paging_fields(endpoint, best.selector.path).any:
+        score += 0.35
+        reasons.append("paged")
+    if best.named:
+        score += 0.2
+        reasons.append("named after the resource")
+    own = _own_fields(endpoint.response, best.selector.path)
+    score += 0.2 if len(own) == 0 else 0.1 if len(own) <= _FEW_OWN_FIELDS else -0.2
+    reasons.append(f"{len(own)} fields of its own")
+    if any(words(name) in (("id",), ("uuid",), ("gid",), ("sid",)) for name in own):
+        score -= 0.35
+        reasons.append("an id of its own")
+    if endpoint.ends_with_variable:
+        score -= 0.35
+        reasons.append("the path ends with a variable")
+    if _path_lists(endpoint):
+        score += 0.15
+        reasons.append("a plural path")
+    return score, ", ".join(reasons)
+
+
+def _own_fields(schema: dict[str, Any], path: tuple[str, ...]) -> list[str]:
+    """Names beside the records that are neither bookkeeping nor containers on the way."""
+    return [
+        field.name
+        for field in fields_of(schema, depth=1)
+        if field.name != (path[0] if path else None)
+        and not set(words(field.name)) & _BOOKKEEPING
+        and not field.name.startswith(("@", "$", "_"))
+    ]
+
+
+def _judge_by_path(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> ListEndpoint | str:
+    if endpoint.ends_with_variable:
+        return "the response is not described, and the path ends with a variable: one object"
+    if endpoint.method == "post":
+        return "the response is not described"
+    has_detail = tuple(_template(endpoint.segments)) in detail_parents
+    paged = page_params(endpoint).any
+    if has_detail or paged or _path_lists(endpoint):
+        confidence = 0.45 + (0.2 if has_detail else 0.0) + (0.2 if paged else 0.0)
+        return ListEndpoint(endpoint, [], confidence, "judged by its path: the response is not described")
+    return "the response is not described, and the path does not look like a list"
+
+
+def _path_lists(endpoint: Endpoint) -> bool:
+    """Whether the last static segment is a plural or says that it lists."""
+    if endpoint.ends_with_variable or not endpoint.resource:
+        return False
+    return is_plural(endpoint.resource[-1]) or bool(set(endpoint.resource) & _LISTING)
+
+
+def _reads_by_post(endpoint: Endpoint, *, rpc: bool) -> bool:
+    """POST that only reads: a search or query with a body; in an API without GET, whatever does not write."""
+    tail = words(endpoint.static_segments[-1]) if endpoint.static_segments else ()
+    named = tail + words(endpoint.operation.operation_id)
+    if set(tail) & _WRITING or endpoint.ends_with_variable:
+        return False
+    if rpc:
+        return bool(set(named) & _READING) and not set(words(endpoint.operation.operation_id)[:1]) & _WRITING
+    return bool(set(tail) & {"search", "query", "list", "find", "filter", "lookup"})
+
+
+def _collection_of(endpoint: Endpoint) -> tuple[str, ...]:
+    return tuple(_template(endpoint.segments[:-1]))
+
+
+def _template(segments: Iterable[str]) -> list[str]:
+    return [re.sub(r"\{[^{}]*\}", "{}", segment) for segment in segments]
+
+
+def _without_doubles(streams: list[ListEndpoint], omitted: list[Gap]) -> list[ListEndpoint]:
+    """GET and POST on the same path (Search by URL or by body): GET stays."""
+    by_get = {stream.endpoint.path for stream in streams if stream.endpoint.method == "get"}
+    kept = []
+    for stream in streams:
+        if stream.endpoint.method == "post" and stream.endpoint.path in by_get:
+            omitted.append(
+                Gap(
+                    subject=stream.endpoint.key,
+                    reason="the same list is read by GET",
+                    evidence=(stream.endpoint.evidence(""),),
+                )
+            )
+        else:
+            kept.append(stream)
+    return kept

@@ -1,0 +1,42 @@
+"""What runs in the confined child process: bytes in, bytes out; everything hostile happens here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.blueprint import ApiBlueprint
+from contracts.reports import FeedbackList
+from infra.runtime.documents import ParseLimits, bundle, encode, load
+from services.research.openapi.engine import infer
+from services.research.refute import refuted
+
+
+def study(
+    content: bytes,
+    where: str,
+    name: str,
+    document_url: str | None,
+    contents: dict[str, bytes | str],
+    feedback: tuple[bytes, bytes, dict[str, int]] | None,
+    max_bytes: int,
+) -> dict[str, Any]:
+    """``{"missing": [urls]}`` if external documents are to be fetched first (they come in ``contents``, see `bundle`);
+    else the blueprint and the self-contained document as JSON, and the numbers of streams and gaps. ``feedback``:
+    the feedback, the blueprint that it is about, and the choices that were made."""
+    document = load(content, where=where, limits=ParseLimits(bytes=max_bytes))
+    bundled = bundle(document, base_url=document_url, contents=contents)
+    if bundled.missing:
+        return {"missing": list(bundled.missing)}
+    blueprint = infer(bundled.document, name=name, document_url=document_url)
+    if feedback is not None:
+        items, previous, choices = feedback
+        blueprint = refuted(
+            blueprint, FeedbackList.model_validate_json(items), ApiBlueprint.model_validate_json(previous), choices
+        )
+    return {
+        "missing": [],
+        "blueprint": blueprint.model_dump_json().encode(),
+        "document": encode(bundled.document),
+        "streams": len(blueprint.streams),
+        "gaps": len(blueprint.gaps),
+    }
