@@ -170,3 +170,10 @@ QUERIES: dict[str, type[Query]] = {
     "counts": CountsQuery,
 }
 """Name of a question (`contracts.subjects.query`) -> its model."""
+
+
+class Capability(Frozen):
+    """An agent's answer to `subjects.CAPABILITIES`. Who has no model does not answer."""
+
+    service: str
+    models: tuple[str, ...] = Field(min_length=1)

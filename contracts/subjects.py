@@ -17,6 +17,9 @@ ALL_TIMERS = "timers.>"
 ALL_DEAD = "dead.>"
 TIMERS_FIRED = "timers.fired.*"
 CANCELS = "live.*.cancel"
+PROGRESS = "live.*.progress"
+CAPABILITIES = "live.capabilities"
+"""Request and reply: which agents have a model (`contracts.queries.Capability`). Nobody answers: none has."""
 
 
 def event(pipeline: str, fact: type[Fact] | str) -> str:

@@ -56,7 +56,7 @@ _EXTRA_PUBLISH: dict[Service, tuple[str, ...]] = {
     Service.ROUTER: ("timers.waiting.>", subjects.CANCELS, subjects.dead("router", "*")),
     # The log's keeper refills it from the SQL copy when it lost its end: the facts of all services, verbatim.
     Service.EVENT_STORE: (_PUT_ARTIFACTS, subjects.dead("event_store", "*"), subjects.ALL_EVENTS),
-    Service.GATEWAY: (_PUT_ARTIFACTS, subjects.CANCELS, subjects.query("*")),
+    Service.GATEWAY: (_PUT_ARTIFACTS, subjects.CANCELS, subjects.query("*"), subjects.CAPABILITIES),
 }
 _EXTRA_SUBSCRIBE: dict[Service, tuple[str, ...]] = {
     Service.EVENT_STORE: (subjects.query("*"),),
