@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from contracts.reports import Finding, Severity
 
+# Every repetition that something must follow is bounded: a hostile file must not make the search quadratic.
 _KNOWN: dict[str, re.Pattern[str]] = {
-    "private key": re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s*[A-Za-z0-9+/=]{16}"),
+    "private key": re.compile(r"-----BEGIN (?:[A-Z]{1,20} )?PRIVATE KEY-----\s*[A-Za-z0-9+/=]{16}"),
     "AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b"),
     "Google API key": re.compile(r"\bAIza[\w-]{35}\b"),
     "Google OAuth secret": re.compile(r"\bGOCSPX-[\w-]{28}\b"),
@@ -24,12 +25,12 @@ _KNOWN: dict[str, re.Pattern[str]] = {
     "Stripe key": re.compile(r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}\b"),
     "Anthropic key": re.compile(r"\bsk-ant-[\w-]{24,}"),
     "OpenAI key": re.compile(r"\bsk-(?:proj-)?[A-Za-z0-9]{32,}\b"),
-    "SendGrid key": re.compile(r"\bSG\.[\w-]{16,}\.[\w-]{16,}"),
+    "SendGrid key": re.compile(r"\bSG\.[\w-]{16,40}\.[\w-]{16,60}"),
     "Twilio key": re.compile(r"\bSK[0-9a-f]{32}\b"),
     "npm token": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
     "PyPI token": re.compile(r"\bpypi-[\w-]{50,}"),
-    "JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
-    "password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"{}$]+:([^\s/:@'\"{}$]{6,})@"),
+    "JSON web token": re.compile(r"\beyJ[\w-]{10,300}\.eyJ[\w-]{10,2000}\.[\w-]{10,}"),
+    "password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"{}$]{1,100}:([^\s/:@'\"{}$]{6,200})@"),
 }
 _CANDIDATE = re.compile(r"(?<![\w+/=-])([A-Za-z0-9+/_=-]{24,200})(?![\w+/=-])")
 _ASSIGNED = re.compile(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import time
 
 import pytest
 
@@ -102,8 +103,17 @@ def test_a_file_full_of_tokens_does_not_flood_the_report() -> None:
     assert len(scan(lines)) == 20
 
 
-def test_one_endless_line_is_scanned_in_bounded_time() -> None:
-    assert scan('"' + "a1B" * 400_000 + '"') == []
+@pytest.mark.parametrize(
+    "unit", ["a1B", "a.", "-eyJ", "SG.", "x://", "secret=", '"secret":"', "-----BEGIN A", "\n", "a1B2c3D4/"]
+)
+def test_a_megabyte_made_to_be_slow_is_scanned_in_linear_time(unit: str) -> None:
+    times = []
+    for size in (100_000, 1_000_000):
+        text = unit * (size // len(unit))
+        started = time.process_time()
+        scan(text)
+        times.append(time.process_time() - started)
+    assert times[1] < 40 * max(times[0], 0.02)
 
 
 @pytest.mark.parametrize("word", ["contacts", "primary_key_of_the_parent_stream", "/v1/a/b/c/d/e/f/g/h/i/j/k"])
