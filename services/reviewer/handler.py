@@ -11,7 +11,7 @@ from contracts.blueprint import ApiBlueprint
 from contracts.errors import Permanent, Rejected
 from contracts.events import Fact, ReviewApproved, ReviewRejected
 from contracts.pipeline import PipelineState
-from contracts.reports import Finding, ReviewReport, Severity
+from contracts.reports import Finding, ReviewReport, Severity, TestReport
 from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.isolated import run_isolated
@@ -36,18 +36,19 @@ async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
 async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> Fact:
     code_ref = _required(job.state.code, "code")
     blueprint = await tools.artifacts.get(_required(job.state.blueprint, "blueprint"))
-    findings = await _findings(settings, job.state, blueprint, workspace, tools)
-    known = ApiBlueprint.model_validate_json(blueprint)
-    judgement = verdict.judge(findings, known, min_score=settings.min_score)
-    report = ReviewReport(code=code_ref.sha256, score=verdict.score(findings), findings=tuple(findings))
-    report_ref = await tools.artifacts.put(report.model_dump_json().encode(), JSON_MEDIA_TYPE)
-    await tools.progress(f"score {report.score}: {judgement.reason}")
+    tested = await tools.artifacts.get(_required(job.state.test_report, "test report"))
+    findings = await _findings(settings, job.state, blueprint, tested, workspace, tools)
+    known, proof = ApiBlueprint.model_validate_json(blueprint), TestReport.model_validate_json(tested)
+    judgement = verdict.judge(findings, known, proof, min_score=settings.min_score)
+    review = ReviewReport(code=code_ref.sha256, score=verdict.score(findings), findings=tuple(findings))
+    review_ref = await tools.artifacts.put(review.model_dump_json().encode(), JSON_MEDIA_TYPE)
+    await tools.progress(f"score {review.score}: {judgement.reason}")
     if judgement.blame is None:
-        return ReviewApproved(report=report_ref, score=report.score)
-    items = verdict.feedback(findings, judgement, known)
+        return ReviewApproved(report=review_ref, score=review.score)
+    items = verdict.feedback(findings, judgement, known, proof)
     return ReviewRejected(
-        report=report_ref,
-        score=report.score,
+        report=review_ref,
+        score=review.score,
         blame=judgement.blame,
         critical=sum(finding.severity is Severity.CRITICAL for finding in findings),
         feedback=await tools.artifacts.put(items.model_dump_json().encode(), JSON_MEDIA_TYPE),
@@ -56,13 +57,12 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
 
 
 async def _findings(
-    settings: Settings, state: PipelineState, blueprint: bytes, workspace: Path, tools: Tools
+    settings: Settings, state: PipelineState, blueprint: bytes, report: bytes, workspace: Path, tools: Tools
 ) -> list[Finding]:
     """ruff, mypy and our own checks, side by side; sorted, so that the same tree gives the same report."""
     code_ref = _required(state.code, "code")
     code = await tools.artifacts.get_tree(code_ref)
     tests = await tools.artifacts.get_tree(_required(state.tests, "tests"))
-    report = await tools.artifacts.get(_required(state.test_report, "test report"))
     await tools.progress(f"reviewing {len(code)} files and {len(tests)} of tests")
     toolchain = await prepare_async()
     warm_cache = await asyncio.to_thread(warm_types, toolchain)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from contracts.blueprint import ApiBlueprint, Gap
 from contracts.events import Blame, Verdict
-from contracts.reports import Feedback, FeedbackList, Finding, Severity
+from contracts.reports import Feedback, FeedbackList, Finding, Severity, TestReport
 
 WEIGHTS = {Severity.CRITICAL: 50, Severity.HIGH: 20, Severity.MEDIUM: 5, Severity.LOW: 1}
 """Points that one finding costs, of 100."""
@@ -37,7 +37,7 @@ def score(findings: Iterable[Finding]) -> int:
     return max(0, 100 - lost)
 
 
-def judge(findings: Sequence[Finding], blueprint: ApiBlueprint, *, min_score: int) -> Judgement:
+def judge(findings: Sequence[Finding], blueprint: ApiBlueprint, report: TestReport, *, min_score: int) -> Judgement:
     """Approve, or say who has to act.
 
     CODE: a critical or high finding, or a score below ``min_score``. CONTEXT: the code is good, but what it was
@@ -53,24 +53,30 @@ def judge(findings: Sequence[Finding], blueprint: ApiBlueprint, *, min_score: in
         )
     if reached < min_score:
         return Judgement(Blame.CODE, f"the score is {reached}, below {min_score}")
-    if gaps := essential_gaps(blueprint):
+    if gaps := essential_gaps(blueprint, report):
         return Judgement(Blame.CONTEXT, "; ".join(f"{gap.subject}: {gap.reason}" for gap in gaps))
     return Judgement(None, f"{len(findings)} findings, none blocking; score {reached}")
 
 
-def essential_gaps(blueprint: ApiBlueprint) -> tuple[Gap, ...]:
-    """Gaps that make the whole connector useless: nobody knows how to log in to an API that wants it."""
-    if blueprint.auth.value:
+def essential_gaps(blueprint: ApiBlueprint, report: TestReport) -> tuple[Gap, ...]:
+    """Gaps that make the whole connector useless: nobody knows how to log in to an API that wants it.
+
+    Many documents say nothing of authentication, which research names as a gap. Whether the API wants it is not
+    for us to guess: the simulated API, inferred from the same document by others, let the connector in or did not.
+    """
+    if blueprint.auth.value or any(proof.proven for proof in report.streams):
         return ()
     return tuple(gap for gap in blueprint.gaps if gap.subject == "auth")
 
 
-def feedback(findings: Iterable[Finding], judgement: Judgement, blueprint: ApiBlueprint) -> FeedbackList:
+def feedback(
+    findings: Iterable[Finding], judgement: Judgement, blueprint: ApiBlueprint, report: TestReport
+) -> FeedbackList:
     """What has to change, worst first: the blocking findings, or all of them if none is; or the gaps."""
     if judgement.blame is Blame.CONTEXT:
         gaps = (
             Feedback(verdict=Verdict.VALID_FAIL, message=f"{gap.subject}: {gap.reason}", suspects=(gap.subject,))
-            for gap in essential_gaps(blueprint)
+            for gap in essential_gaps(blueprint, report)
         )
         return FeedbackList(items=tuple(gaps))
     ranked = sorted(findings, key=lambda finding: _ORDER[finding.severity])

@@ -31,9 +31,14 @@ class Review:
         self.told: list[str] = []
 
     async def __call__(
-        self, code: Tree | None = None, *, tests: Tree | None = None, known: ApiBlueprint | None = None
+        self,
+        code: Tree | None = None,
+        *,
+        tests: Tree | None = None,
+        known: ApiBlueprint | None = None,
+        proven: bool = True,
     ) -> tuple[Fact, list[Finding]]:
-        state = await sample.state(self.artifacts, code=code, tests=tests, known=known)
+        state = await sample.state(self.artifacts, code=code, tests=tests, known=known, proven=proven)
         workspace = self.folder / state.id
         workspace.mkdir()
         job = Job(Task(id="task", service=Service.REVIEWER), state)
@@ -138,7 +143,7 @@ async def test_one_package_leaves_nothing_for_the_next_in_the_type_cache(review:
 
 async def test_an_api_that_nobody_can_log_in_to_is_the_contexts_fault(review: Review) -> None:
     gap = Gap(subject="auth", reason="it answers 401 but describes no scheme")
-    fact, _ = await review(known=sample.blueprint().model_copy(update={"gaps": (gap,)}))
+    fact, _ = await review(known=sample.blueprint().model_copy(update={"gaps": (gap,)}), proven=False)
     assert isinstance(fact, ReviewRejected)
     assert (fact.blame, fact.critical) == (Blame.CONTEXT, 0)
 

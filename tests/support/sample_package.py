@@ -133,9 +133,11 @@ async def state(
     tests: Tree | None = None,
     known: ApiBlueprint | None = None,
     name: str = "tiny",
+    proven: bool = True,
 ) -> PipelineState:
     """A pipeline whose connector was tested and reviewed, its artifacts stored."""
     code, tests, known = code or package(name), tests or package_tests(), known or blueprint(name)
+    tested = report(code, tests) if proven else report(code, tests).model_copy(update={"streams": ()})
     review = ReviewReport(code=TreeManifest.of(code).ref.sha256, score=100)
 
     async def stored(model: ApiBlueprint | TestReport | ReviewReport) -> object:
@@ -149,7 +151,7 @@ async def state(
             "code": await artifacts.put_tree(code),
             "tests": await artifacts.put_tree(tests),
             "blueprint": await stored(known),
-            "test_report": await stored(report(code, tests)),
+            "test_report": await stored(tested),
             "review_report": await stored(review),
         }
     )
