@@ -46,9 +46,13 @@ class Doors:
         )
 
     def admits(self, ways: tuple[AuthWay, ...], request: Request) -> bool:
+        """Whether any way is open to the request. A way without checks is for those who show nothing: a wrong
+        credential is wrong even where none is needed."""
         if self._plan.secrets is None or not ways:
             return True
-        return any(all(self._passes(check, request) for check in way) for way in ways)
+        if any(way and all(self._passes(check, request) for check in way) for way in ways):
+            return True
+        return () in ways and not any(_shows(check, request) for way in ways for check in way)
 
     def _passes(self, check: AuthCheck, request: Request) -> bool:
         if isinstance(check, ApiKeyCheck):
@@ -116,6 +120,13 @@ class Doors:
         self._tokens[token] = _Token(self._now_s() + self._plan.token_ttl_s, self._plan.token_uses)
         answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(self._plan.token_ttl_s), **more}
         return Reply(200, json.dumps(answer).encode(), (("Cache-Control", "no-store"),))
+
+
+def _shows(check: AuthCheck, request: Request) -> bool:
+    """Whether the request carries anything at the place that the check looks at."""
+    if isinstance(check, ApiKeyCheck):
+        return request.get(check.location, check.name) is not None
+    return "authorization" in request.headers
 
 
 def _without_prefix(sent: str, prefix: str | None) -> str | None:

@@ -80,7 +80,8 @@ class Plan:
     ``secrets``: every configured credential value; any of them is let in at the right place. Empty: nobody is
     (unless the API is open). ``None``: no check at all.
     ``page_size``: records per page, whatever a client asks for above it (default and maximum).
-    ``variables``: the only value that a free path variable takes (else 404); others take any value.
+    ``variables``: path variables whose value the caller chose (a connector's config): that one value is taken, and
+    any other is 404. It holds also for a variable that the API's lists would offer values for.
     ``order``: ``descending`` serves the newest first, as many real servers do.
     ``token_ttl_s`` and ``token_uses``: when an issued OAuth token stops working. ``rotate``: each refresh token
     works once, and the answer holds the next.

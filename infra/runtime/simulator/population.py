@@ -44,6 +44,7 @@ class Population:
         self._moulds: dict[str, Mould] = {}
         self._sizes: dict[str, int] = {}
         self._asked: dict[str, dict[str, None]] = {}
+        self._asked_here: dict[str, dict[tuple[tuple[str, str], ...], None]] = {}
         self._tables: dict[tuple[str, JsonPath, int], dict[str, int]] = {}
 
     def endpoint(self, key: str) -> Endpoint:
@@ -87,14 +88,15 @@ class Population:
     def locate(self, key: str, variables: Mapping[str, str]) -> Partition | None:
         """The partition that a request's path names; ``None`` if no record has such a value."""
         endpoint = self.endpoint(key)
-        implied = _implied(endpoint, {})
+        implied = self._implied(endpoint, {})
         number = 0
-        for variable in _free(endpoint):
+        for variable in self._free(endpoint):
             if self._plan.variables.get(variable, variables[variable]) != variables[variable]:
                 return None
             self._asked.setdefault(variable, {})[variables[variable]] = None
+            self._asked_here.setdefault(key, {})[tuple(sorted(variables.items()))] = None
             number = (number * STRIDE + zlib.crc32(variables[variable].encode())) % _NUMBERS
-        for binding in endpoint.bindings:
+        for binding in self._bindings(endpoint):
             parent = self._named(binding, variables)
             if parent is None:
                 return None
@@ -112,14 +114,26 @@ class Population:
     def _combinations(self, key: str, via: Mapping[str, str]) -> Iterator[dict[str, str]]:
         """Values for all of the path's variables, as the parents' records offer them."""
         endpoint = self.endpoint(key)
-        implied = _implied(endpoint, via)
+        implied = self._implied(endpoint, via)
         known: list[dict[str, str]] = [{}]
-        for binding in endpoint.bindings:
+        for binding in self._bindings(endpoint):
             if binding.variable not in implied:
                 offered = list(self._offered(_source(binding, via), binding.variable, via))
                 known = [{**k, **o} for k in known for o in offered]
-        for variable in _free(endpoint):
-            known = [{variable: value, **k} for k in known for value in self._values(variable, k)]
+        for given in known:
+            yield from self._completed(endpoint, given)
+
+    def _completed(self, endpoint: Endpoint, given: dict[str, str]) -> Iterator[dict[str, str]]:
+        """``given`` with values for the free variables: those that were asked for beside it, else any known."""
+        free = [variable for variable in self._free(endpoint) if variable not in given]
+        asked = [dict(values) for values in self._asked_here.get(endpoint.key, ())] if free else []
+        beside = [values for values in asked if given.items() <= values.items()]
+        if beside:
+            yield from beside
+            return
+        known = [given]
+        for variable in free:
+            known = [{variable: value, **k} for k in known for value in self._values(variable)]
         yield from known
 
     def _offered(self, source: Source, variable: str, via: Mapping[str, str]) -> Iterator[dict[str, str]]:
@@ -172,22 +186,22 @@ class Population:
         number = self._table(Source(endpoint=key, field=field), partition).get(value)
         return None if number is None else index_of(partition.number, number)
 
-    def _values(self, variable: str, known: Mapping[str, str]) -> list[str]:
-        """The values of a free variable: what the parent brought along, the planned one, or all asked for."""
-        if variable in known:
-            return [known[variable]]
+    def _bindings(self, endpoint: Endpoint) -> list[PathBinding]:
+        """Those that hold in this run: a planned variable needs no parent."""
+        return [binding for binding in endpoint.bindings if binding.variable not in self._plan.variables]
+
+    def _implied(self, endpoint: Endpoint, via: Mapping[str, str]) -> set[str]:
+        """Variables whose value the source of another variable brings along."""
+        return {mine for b in self._bindings(endpoint) for mine in _source(b, via).shared.values()}
+
+    def _free(self, endpoint: Endpoint) -> list[str]:
+        bound = {binding.variable for binding in self._bindings(endpoint)}
+        return [variable for variable in variables_of(endpoint.path) if variable not in bound]
+
+    def _values(self, variable: str) -> list[str]:
+        """The values of a free variable: the planned one, or all that were asked for."""
         planned = self._plan.variables.get(variable)
         return [planned] if planned is not None else list(self._asked.get(variable, ()))
-
-
-def _implied(endpoint: Endpoint, via: Mapping[str, str]) -> set[str]:
-    """Variables whose value the source of another variable brings along."""
-    return {mine for binding in endpoint.bindings for mine in _source(binding, via).shared.values()}
-
-
-def _free(endpoint: Endpoint) -> list[str]:
-    bound = {binding.variable for binding in endpoint.bindings}
-    return [variable for variable in variables_of(endpoint.path) if variable not in bound]
 
 
 def _source(binding: PathBinding, via: Mapping[str, str]) -> Source:
