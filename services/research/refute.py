@@ -14,9 +14,11 @@ from services.research.openapi.ranking import decision
 def refuted(
     blueprint: ApiBlueprint, feedback: FeedbackList, previous: ApiBlueprint, choices: Choices
 ) -> ApiBlueprint:
-    """``blueprint`` with what was tried in ``previous`` (under ``choices``) and failed put last. An option counts
-    as tried up to the rank that was chosen; an option that was never changed from the best counts only for the first
-    suspect of a failure, because the others are suspected less."""
+    """``blueprint`` with what was tried in ``previous`` (under ``choices``) and failed put last.
+
+    An option counts as tried up to the rank that was chosen. One that was never changed from the best counts only
+    for the first suspect of a failure, because the others are suspected less.
+    """
     failing = [item for item in feedback.items if item.verdict is not Verdict.INVALID and item.stream]
     old = {stream.name: stream for stream in previous.streams}
     streams = tuple(

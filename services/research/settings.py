@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """``allow_loopback`` lets documents be read from this machine: for the embedded stack, never for a deployment."""
+    """``allow_loopback`` lets documents be read from this machine: for the embedded stack, not for a deployment."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTORS_RESEARCH_")
 

@@ -20,9 +20,9 @@ def study(
     feedback: tuple[bytes, bytes, dict[str, int]] | None,
     max_bytes: int,
 ) -> dict[str, Any]:
-    """``{"missing": [urls]}`` if external documents are to be fetched first (they come in ``contents``, see `bundle`);
-    else the blueprint and the self-contained document as JSON, and the numbers of streams and gaps. ``feedback``:
-    the feedback, the blueprint that it is about, and the choices that were made."""
+    """``{"missing": [urls]}`` if external documents are to be fetched first (they come in ``contents``, see
+    `bundle`); else the blueprint and the self-contained document as JSON, and the numbers of streams and gaps.
+    ``feedback``: what was found wrong, the blueprint that it is about, and the choices that were made."""
     document = load(content, where=where, limits=ParseLimits(bytes=max_bytes))
     bundled = bundle(document, base_url=document_url, contents=contents)
     if bundled.missing:

@@ -99,13 +99,16 @@ def _level(document: Document, node: Any, seen: frozenset[str], budget: list[int
         node = {**target, **siblings} if isinstance(target, dict) and siblings else target
     if not isinstance(node, dict):
         return _Flat({}, seen, cut=False)
-    keys = {key: value for key, value in node.items() if key not in ("allOf", "oneOf", "anyOf")}
+    composed = ("allOf", "oneOf", "anyOf", "items") if _lists_alternatives(node) else ("allOf", "oneOf", "anyOf")
+    keys = {key: value for key, value in node.items() if key not in composed}
     _normalise(keys)
     for part in _parts(node, "allOf", budget):
         flat = _level(document, part, seen, budget)
         seen |= flat.seen
         keys = _both(keys, flat.keys)
-    for choice in ("oneOf", "anyOf"):
+    for choice in ("oneOf", "anyOf", "items"):
+        if choice == "items" and not _lists_alternatives(node):
+            continue
         options = []
         for part in _parts(node, choice, budget):
             flat = _level(document, part, seen, budget)
@@ -114,6 +117,11 @@ def _level(document: Document, node: Any, seen: frozenset[str], budget: list[int
             seen = seen.union(*(flat.seen for flat in options)) if len(options) == 1 else seen
             keys = _both(keys, _either([flat.keys for flat in options]))
     return _Flat(keys, seen, cut=False)
+
+
+def _lists_alternatives(node: dict[str, Any]) -> bool:
+    """``items`` as a list, without ``type: array``: how documents of Swagger 2.0 write the ``anyOf`` it lacks."""
+    return isinstance(node.get("items"), list) and "type" not in node
 
 
 def _parts(node: dict[str, Any], key: str, budget: list[int]) -> Iterator[dict[str, Any]]:

@@ -50,11 +50,10 @@ _FLOW_RANK = ("clientCredentials", "authorizationCode", "implicit", "password", 
 
 
 class Access(NamedTuple):
-    """``headers`` and ``queries`` are the names, in lower case, that authentication takes care of."""
+    """The ways in, and what is missing for better ones."""
 
     decision: Decision[Methods]
     gaps: tuple[Gap, ...]
-    names: frozenset[tuple[str, str]]
 
 
 class _Way(NamedTuple):
@@ -65,38 +64,54 @@ class _Way(NamedTuple):
     gap: str = ""
 
 
-def find_auth(document: Document, endpoints: Iterable[Endpoint], document_url: str | None) -> Access:
-    """Methods in the order of how many of ``endpoints`` accept them. An empty tuple: no authentication."""
-    chosen = list(endpoints)
+def credential_names(document: Document, endpoints: Iterable[Endpoint]) -> frozenset[tuple[str, str]]:
+    """(location, lower-case name) of the parameters that authentication takes care of."""
+    declared = document.security_schemes().values()
+    names = {
+        (str(scheme.get("in")), str(scheme.get("name", "")).lower()) for scheme in declared if "name" in scheme
+    }
+    every = list(endpoints)
+    for param in _credential_params(every, 0.05 if declared else 0.5):
+        names.add((param.location, param.name.lower()))
+    return frozenset({*names, ("header", "authorization")})
+
+
+def find_auth(
+    document: Document, listed: Iterable[Endpoint], endpoints: Iterable[Endpoint], document_url: str | None
+) -> Access:
+    """Methods in the order of how many of the endpoints ``listed`` accept them; an empty tuple: no authentication.
+    ``endpoints`` are all, with all their parameters."""
+    chosen = list(listed)
     declared = document.security_schemes()
-    wanted = _requirements(document, chosen, declared)
+    wanted = _requirements(chosen, declared)
     gaps: list[Gap] = []
+    scopes = _scopes(chosen)
     methods: list[AuthMethod] = []
     for requirement in wanted:
-        methods.extend(_methods(requirement, declared, document_url, gaps))
-    params = _credential_params(chosen)
+        methods.extend(_methods(requirement, declared, scopes, document_url, gaps))
+    params = _credential_params(list(endpoints), 0.5)
     if not methods and params:
         return _from_params(params)
-    names: set[tuple[str, str]] = {
-        (scheme.location, scheme.name.lower())
-        for method in methods
-        for scheme in method.schemes
-        if isinstance(scheme, ApiKeyAuth)
-    }
-    names |= {(param.location, param.name.lower()) for param in params}
     unique = _unique(methods)
     if not unique:
         return _without(document, gaps, public=bool(declared))
     evidence = [Evidence(pointer=pointer("components", "securitySchemes", name)) for name in declared][:8]
-    best = candidate(unique, 0.9 if wanted and not gaps else 0.75, *evidence)
-    return Access(
-        decision([best, *_token_alternative(unique)]), tuple(gaps), frozenset(names | {("header", "authorization")})
-    )
+    best = candidate(unique, 0.9 if not gaps else 0.75, *evidence)
+    return Access(decision([best, *_token_alternative(unique)]), tuple(gaps))
 
 
-def _requirements(
-    document: Document, endpoints: list[Endpoint], declared: Mapping[str, Any]
-) -> list[tuple[str, ...]]:
+def _scopes(endpoints: list[Endpoint]) -> Mapping[str, tuple[str, ...]]:
+    """Scheme -> the scopes that reading needs, as far as the operations say."""
+    found: dict[str, dict[str, None]] = {}
+    for endpoint in endpoints:
+        for requirement in endpoint.operation.security or ():
+            for name, scopes in requirement.items():
+                if isinstance(scopes, list):
+                    found.setdefault(name, {}).update(dict.fromkeys(str(scope) for scope in scopes))
+    return {name: tuple(scopes) for name, scopes in found.items()}
+
+
+def _requirements(endpoints: list[Endpoint], declared: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Alternatives, each the schemes needed together; the one that most endpoints accept first."""
     counts: Counter[tuple[str, ...]] = Counter()
     for endpoint in endpoints:
@@ -112,23 +127,46 @@ def _requirements(
 
 
 def _methods(
-    requirement: tuple[str, ...], declared: Mapping[str, Any], document_url: str | None, gaps: list[Gap]
+    requirement: tuple[str, ...],
+    declared: Mapping[str, Any],
+    scopes: Mapping[str, tuple[str, ...]],
+    document_url: str | None,
+    gaps: list[Gap],
 ) -> list[AuthMethod]:
-    """The combinations of the forms of the schemes of one requirement (at most one of them has several)."""
+    """The combinations of the forms of the schemes of one requirement. Schemes that use the same header cannot be
+    meant together, whatever the document says: they are alternatives."""
+    sharing = [name for name in requirement if _uses_authorization(declared[name])]
+    groups = [[name for name in requirement if name not in sharing or name == one] for one in sharing] or [
+        list(requirement)
+    ]
+    ways = [way for group in groups for way in _combined(group, declared, scopes, document_url, gaps)]
+    for gap in (Gap(subject="auth", reason=way.gap) for combination in ways for way in combination if way.gap):
+        if gap not in gaps:
+            gaps.append(gap)
+    return [_method(combination, requirement, declared, multiple=len(combination) > 1) for combination in ways]
+
+
+def _uses_authorization(scheme: Mapping[str, Any]) -> bool:
+    kind = str(scheme.get("type") or "").lower()
+    return kind != "apikey" or (scheme.get("in") == "header" and str(scheme.get("name")).lower() == "authorization")
+
+
+def _combined(
+    names: list[str],
+    declared: Mapping[str, Any],
+    scopes: Mapping[str, tuple[str, ...]],
+    document_url: str | None,
+    gaps: list[Gap],
+) -> list[list[_Way]]:
     combined: list[list[_Way]] = [[]]
-    for name in requirement:
-        ways = _ways(name, declared[name], document_url)
+    for name in names:
+        ways = _ways(name, declared[name], scopes.get(name, ()), document_url)
         if not ways:
             reason = f"the scheme {name!r} ({declared[name].get('type')}) is of a kind that is not supported"
             gaps.append(Gap(subject="auth", reason=reason))
             return []
         combined = [[*before, way] for before in combined for way in ways]
-    for way in (way for ways in combined for way in ways):
-        gap = Gap(subject="auth", reason=way.gap)
-        if way.gap and gap not in gaps:
-            gaps.append(gap)
-    multiple = len(requirement) > 1
-    return [_method(ways, requirement, declared, multiple=multiple) for ways in combined]
+    return combined
 
 
 def _method(
@@ -149,7 +187,7 @@ def _field(name: str) -> str:
     return snake(name.removeprefix("X-").removeprefix("x-")) or "api_key"
 
 
-def _ways(name: str, scheme: Mapping[str, Any], document_url: str | None) -> list[_Way]:
+def _ways(name: str, scheme: Mapping[str, Any], scopes: tuple[str, ...], document_url: str | None) -> list[_Way]:
     kind = str(scheme.get("type") or "").lower()
     description = str(scheme.get("description") or "")
     if kind == "apikey":
@@ -157,7 +195,7 @@ def _ways(name: str, scheme: Mapping[str, Any], document_url: str | None) -> lis
     if kind == "http":
         return _http(name, scheme, description)
     if kind == "oauth2":
-        return _oauth2(scheme, document_url)
+        return _oauth2(scheme, scopes, document_url)
     return [_Way("access_token", BearerAuth())] if kind == "openidconnect" else []
 
 
@@ -198,19 +236,20 @@ def _http(name: str, scheme: Mapping[str, Any], description: str) -> list[_Way]:
     return [_Way("api_key", ApiKeyAuth(location="header", name="Authorization", prefix=f"{scheme['scheme']} "))]
 
 
-def _oauth2(scheme: Mapping[str, Any], document_url: str | None) -> list[_Way]:
+def _oauth2(scheme: Mapping[str, Any], scopes: tuple[str, ...], document_url: str | None) -> list[_Way]:
     flows = scheme.get("flows")
     flows = flows if isinstance(flows, dict) else {}
-    ways = [_flow(name, flows[name], document_url) for name in _FLOW_RANK if isinstance(flows.get(name), dict)]
+    ways = [
+        _flow(name, flows[name], scopes, document_url) for name in _FLOW_RANK if isinstance(flows.get(name), dict)
+    ]
     with_tokens = [way for way in ways if not way.gap]
     chosen = with_tokens or ways[:1]
     return chosen or [_Way("access_token", BearerAuth(), "the OAuth 2 scheme declares no flow")]
 
 
-def _flow(name: str, flow: Mapping[str, Any], document_url: str | None) -> _Way:
+def _flow(name: str, flow: Mapping[str, Any], scopes: tuple[str, ...], document_url: str | None) -> _Way:
     url = flow.get("tokenUrl")
     token_url = absolute_url(url, document_url) if isinstance(url, str) and url.strip() else None
-    scopes = tuple(str(scope) for scope in flow.get("scopes") or ())
     if token_url is None:
         gap = f"the OAuth 2 flow {name!r} has no absolute token URL: an access token is asked for instead"
         return _Way("access_token", BearerAuth(), gap)
@@ -250,8 +289,8 @@ def _token_alternative(methods: Methods) -> list[Candidate[Methods]]:
 # --- shown only by parameters ---------------------------------------------------------------------
 
 
-def _credential_params(endpoints: list[Endpoint]) -> list[Param]:
-    """Header and query parameters that carry a secret on at least half of the lists."""
+def _credential_params(endpoints: list[Endpoint], share: float) -> list[Param]:
+    """Header and query parameters that carry a secret, on at least that ``share`` of the endpoints."""
     counts: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], Param] = {}
     for endpoint in endpoints:
@@ -259,7 +298,7 @@ def _credential_params(endpoints: list[Endpoint]) -> list[Param]:
             if _is_credential(param):
                 counts[param.location, param.name.lower()] += 1
                 first.setdefault((param.location, param.name.lower()), param)
-    enough = max(1, len(endpoints) / 2)
+    enough = max(1, len(endpoints) * share)
     return [first[key] for key, count in counts.items() if count >= enough]
 
 
@@ -304,9 +343,8 @@ def _from_params(params: list[Param]) -> Access:
         name="access_token" if isinstance(schemes[0], BearerAuth) else "api_key", schemes=tuple(schemes)
     )
     evidence = [param.evidence("a parameter that carries a secret") for param in params]
-    names = frozenset((param.location, param.name.lower()) for param in params)
     methods: Methods = (method,)
-    return Access(decision([candidate(methods, 0.8, *evidence)]), (), names)
+    return Access(decision([candidate(methods, 0.8, *evidence)]), ())
 
 
 def _without(document: Document, gaps: list[Gap], *, public: bool) -> Access:
@@ -314,14 +352,13 @@ def _without(document: Document, gaps: list[Gap], *, public: bool) -> Access:
     text = document.description.lower()
     bearer: Methods = (AuthMethod(name="access_token", schemes=(BearerAuth(),)),)
     nothing: Methods = ()
-    taken = frozenset({("header", "authorization")})
     if not public and re.search(
         r"authorization:? *`?bearer|bearer (token|auth)|access token in the authorization", text
     ):
         said = Evidence(pointer="/info/description", note="bearer tokens are mentioned in the text")
-        return Access(decision([candidate(bearer, 0.6, said), candidate(nothing, 0.3)]), tuple(gaps), taken)
+        return Access(decision([candidate(bearer, 0.6, said), candidate(nothing, 0.3)]), tuple(gaps))
     reason = "the document declares no authentication: if the API wants one, that is missing here"
     undeclared = () if public else (Gap(subject="auth", reason=reason),)
     note = Evidence(pointer="/components/securitySchemes", note="nothing is declared or required")
     options = [candidate(nothing, 0.6 if undeclared else 0.9, note), candidate(bearer, 0.2, note)]
-    return Access(decision(options), (*gaps, *undeclared), taken)
+    return Access(decision(options), (*gaps, *undeclared))

@@ -56,6 +56,7 @@ _EXCLUSIVE = frozenset({"gt", "after", "greater"})
 _EPOCH = re.compile(r"\b(unix|epoch|seconds since|posix)\b")
 _MILLIS = re.compile(r"\bmilli-?seconds?\b|\bms\b")
 _DATED = re.compile(r"\b(date|time|timestamp|datetime|iso ?-?8601|rfc ?-?3339|unix|epoch|yyyy|when|since|day)\b")
+_BREAK = re.compile(r"<br\s*/?>")
 _OPERATOR = re.compile(r"`?([A-Za-z_][\w.]*)`?\s*(?:\([^)]*\)|<[^>]*>)?\s*[:\-]\s*([^\n]*)")
 _GREATER = re.compile(r"`?(greater-or-equal|greater-than)`?")
 
@@ -70,6 +71,7 @@ class _Filter(NamedTuple):
     inclusive: bool
     format: Format
     template: str = "{value}"
+    field: str = ""
 
 
 class _Stamp(NamedTuple):
@@ -130,8 +132,6 @@ def _filters(param: Param, endpoint: Endpoint) -> list[_Filter]:
         return _header_filter(param)
     if param.words in (("filter",), ("filters",), ("where",)):
         return _expression_filters(param)
-    if param.members:
-        return _member_filters(param)
     return _plain_filter(param)
 
 
@@ -164,35 +164,17 @@ def _is_dated(param: Param, own: tuple[str, ...], *, generic: bool) -> bool:
     return bool(_DATED.search(param.text)) and not re.search(r"\b(cursor|token|offset|index|page)\b", param.text)
 
 
-def _member_filters(param: Param) -> list[_Filter]:
-    """``created`` as an object of ``gte``, ``gt``, ... is sent as ``created[gte]`` (style deepObject)."""
-    if param.location != "query" or not (set(param.words) & (_TIME_WORDS | _STEMS.keys())):
-        return []
-    for member in ("gte", "gt", "from", "since", "after", "min"):
-        if member in param.members:
-            name = f"{param.name}[{member}]"
-            stems = _stems(param.words)
-            numeric = param.is_integer or (param.type == "object" and not param.format)
-            fmt: Format = "epoch_s" if numeric or _EPOCH.search(param.text) else "date-time"
-            return [_Filter(param, name, stems, not stems, member not in _EXCLUSIVE, fmt)]
-    return []
-
-
 def _expression_filters(param: Param) -> list[_Filter]:
     """``filter=greater-than(updated,<time>)``: the description lists fields and their operators."""
     found = []
-    for name, operators in _OPERATOR.findall(param.description):
-        operator = _GREATER.search(operators)
-        if operator is None:
+    for name, operators in _OPERATOR.findall(_BREAK.sub("\n", param.description)):
+        known = _GREATER.findall(operators)
+        if not known:
             continue
-        stems = _stems(words(name))
-        if not stems and not set(words(name)) & _TIME_WORDS:
-            continue
-        template = f"{operator[1]}({name},{{value}})"
-        inclusive = operator[1] == "greater-or-equal"
-        found.append(
-            _Filter(param, param.name, stems or frozenset(words(name)), False, inclusive, "date-time", template)
-        )
+        operator = "greater-or-equal" if "greater-or-equal" in known else known[0]
+        inclusive = operator == "greater-or-equal"
+        template = f"{operator}({name},{{value}})"
+        found.append(_Filter(param, param.name, frozenset(), False, inclusive, "date-time", template, field=name))
     return found
 
 
@@ -275,6 +257,8 @@ def _match(entry: _Filter, stamp: _Stamp, stamps: int) -> float:
     base = 0.05 if stamp.described else 0.0
     if len(stamp.path) > 1:
         base -= 0.05
+    if entry.field:
+        return 0.85 + base if words(entry.field) == words(stamp.path[-1]) else 0.0
     if entry.stems and not entry.generic:
         if entry.stems == stamp.stems:
             return 0.85 + base

@@ -151,7 +151,17 @@ def _declared_params(document: Document, operation: Operation) -> Iterator[Param
         described = {"example": parameter.get("example"), **flat}
         required = parameter.get("required") is True or parameter["in"] == "path"
         description = f"{parameter.get('description') or ''}"
-        yield _param(parameter["name"], parameter["in"], pointer, description, required, described)
+        param = _param(parameter["name"], parameter["in"], pointer, description, required, described)
+        yield param
+        if parameter["in"] == "query" and parameter.get("style") == "deepObject":
+            yield from _members(param, flat)
+
+
+def _members(param: Param, schema: dict[str, Any]) -> Iterator[Param]:
+    """Style ``deepObject`` (OpenAPI 3.1, section 4.8.12.4): each member is a parameter ``name[member]``."""
+    for name, member in schema.get("properties", {}).items():
+        description = f"{param.description} {member.get('description', '')}"
+        yield _param(f"{param.name}[{name}]", "query", param.pointer, description, False, member)
 
 
 def _body_params(document: Document, operation: Operation) -> Iterator[Param]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.base import Slug
@@ -15,7 +15,6 @@ from contracts.blueprint import (
     CursorPagination,
     Decision,
     Gap,
-    JsonPath,
     Pagination,
     Parent,
     Request,
@@ -25,12 +24,12 @@ from contracts.blueprint import (
 )
 from contracts.errors import Permanent
 from infra.runtime.documents import Document
-from services.research.openapi.auth import Access, find_auth
+from services.research.openapi.auth import credential_names, find_auth
 from services.research.openapi.base_url import find_base_url
 from services.research.openapi.cursor import cursor_candidates
 from services.research.openapi.endpoint import Endpoint, Param, endpoint_of
 from services.research.openapi.names import record_noun, stream_names
-from services.research.openapi.pagination import mentions_link_header, page_params, pagination_candidates
+from services.research.openapi.pagination import Habits, habits_of, pagination_candidates
 from services.research.openapi.parameters import Demands, can_be_asked_for, config_parameters, demands
 from services.research.openapi.parents import Place, Tree, grow, template_of
 from services.research.openapi.primary_key import PrimaryKey, composite_candidates, primary_key_candidates
@@ -75,11 +74,12 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
         for operation in document.operations()
         if operation.method in ("get", "post")
     ]
-    listed, omitted = list_endpoints(endpoints)
+    secrets = credential_names(document, endpoints)
+    listed, omitted = list_endpoints(_without(endpoint, secrets) for endpoint in endpoints)
     if not listed:
         raise Permanent(_nothing(endpoints, omitted), where=document.where)
-    access = find_auth(document, [entry.endpoint for entry in listed], document_url)
-    drafts = _drafts(document, endpoints, listed, access)
+    access = find_auth(document, [entry.endpoint for entry in listed], endpoints, document_url)
+    drafts = _drafts(document, endpoints, listed)
     drafts = _readable(drafts, omitted)
     places, asked = _places(drafts)
     tree = grow(places)
@@ -110,6 +110,12 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
     )
 
 
+def _without(endpoint: Endpoint, secrets: frozenset[tuple[str, str]]) -> Endpoint:
+    """The endpoint without the parameters that authentication takes care of."""
+    kept = tuple(param for param in endpoint.params if (param.location, param.name.lower()) not in secrets)
+    return endpoint if len(kept) == len(endpoint.params) else replace(endpoint, params=kept)
+
+
 def _nothing(endpoints: list[Endpoint], omitted: list[Gap]) -> str:
     reasons = Counter(gap.reason.split(":")[0].split("(")[0].strip() for gap in omitted)
     told = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(4))
@@ -124,41 +130,17 @@ def _dangling(reference: str) -> Gap:
 # --- one stream -----------------------------------------------------------------------------------
 
 
-def _drafts(
-    document: Document, endpoints: list[Endpoint], listed: list[ListEndpoint], access: Access
-) -> list[_Draft]:
+def _drafts(document: Document, endpoints: list[Endpoint], listed: list[ListEndpoint]) -> list[_Draft]:
     details = _details(endpoints)
-    link_header_api = mentions_link_header(document.description) or any(
-        header.lower() == "link" for entry in listed for header, _ in entry.endpoint.headers
-    )
-    api_cursor = _usual_cursor(endpoints)
-    names = stream_names(
-        [entry.endpoint for entry in listed],
-        [
-            entry.found[0].selector.path[-1] if entry.found and entry.found[0].selector.path else ""
-            for entry in listed
-        ],
-    )
-    drafts = []
-    for name, entry in zip(names, listed, strict=True):
-        selector = decide(selector_candidates(entry.endpoint, entry.found))
-        record = entry.found[0].record if entry.found else {}
-        path = selector.value.path
-        drafts.append(_draft(name, entry, selector, record, path, details, link_header_api, api_cursor, access))
-    return drafts
+    habits = habits_of(document.description, [entry.endpoint for entry in listed])
+    names = stream_names([entry.endpoint for entry in listed], [entry.record_name for entry in listed])
+    return [_draft(name, entry, details, habits) for name, entry in zip(names, listed, strict=True)]
 
 
-def _draft(
-    name: str,
-    entry: ListEndpoint,
-    selector: Decision[Selector],
-    record: dict[str, Any],
-    path: JsonPath,
-    details: Mapping[tuple[str, ...], Endpoint],
-    link_header_api: bool,
-    api_cursor: str | None,
-    access: Access,
-) -> _Draft:
+def _draft(name: str, entry: ListEndpoint, details: Mapping[tuple[str, ...], Endpoint], habits: Habits) -> _Draft:
+    selector = decide(selector_candidates(entry.endpoint, entry.found))
+    record = entry.found[0].record if entry.found else {}
+    path = selector.value.path
     endpoint, gaps = entry.endpoint, []
     noun = record_noun(endpoint, path[-1] if path else "")
     detail = details.get(template_of(endpoint.segments))
@@ -172,9 +154,7 @@ def _draft(
         reason = "no field is declared or named as the record's identity"
         gaps.append(Gap(subject=option_key(name, "primary_key"), reason=reason, evidence=key.evidence))
     single = key.value[0] if key.value is not None and len(key.value) == 1 else None
-    pagination = decide(
-        pagination_candidates(endpoint, path, single, link_header_api=link_header_api, api_cursor=api_cursor)
-    )
+    pagination = decide(pagination_candidates(endpoint, path, single, habits))
     if pagination.confidence < 0.65:
         reason = "paging is not described completely: the best guess is taken"
         gaps.append(Gap(subject=option_key(name, "pagination"), reason=reason, evidence=pagination.evidence))
@@ -182,12 +162,12 @@ def _draft(
     if cursor_gap is not None:
         gaps.append(cursor_gap.model_copy(update={"subject": option_key(name, "cursor")}))
     cursor = decide(cursors)
-    handled = access.names | {
+    handled = frozenset(
         (location, used.lower())
         for used in (*_paging_names(pagination.value), *_cursor_names(cursor.value))
         for location in ("query", "body", "header")
-    }
-    demanded = demands(endpoint, frozenset(handled), _switches(endpoint, pagination.value))
+    )
+    demanded = demands(endpoint, handled, _switches(endpoint, pagination.value))
     return _Draft(name, entry, noun, selector, record, key, pagination, cursor, demanded, gaps)
 
 
@@ -205,12 +185,6 @@ def _details(endpoints: Iterable[Endpoint]) -> dict[tuple[str, ...], Endpoint]:
         for endpoint in endpoints
         if endpoint.ends_with_variable and endpoint.method == "get"
     }
-
-
-def _usual_cursor(endpoints: Iterable[Endpoint]) -> str | None:
-    """The cursor parameter that most of the API's lists have."""
-    counts = Counter(param.name for endpoint in endpoints for param in page_params(endpoint).cursors)
-    return counts.most_common(1)[0][0] if counts else None
 
 
 def _paging_names(pagination: Pagination) -> frozenset[str]:

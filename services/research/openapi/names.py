@@ -8,7 +8,7 @@ from services.research.openapi.endpoint import Endpoint
 from services.research.openapi.words import is_plural, plural, singular, vocabulary, words
 
 MAX_LENGTH = 60
-_VERSION = re.compile(r"v?\d+(\.\d+)*|latest|beta|alpha")
+VERSION = re.compile(r"[vV]?\d+(\.\d+)*|latest|beta|alpha")
 _PLUMBING = vocabulary("api rest services public rpc web")
 _ACTIONS = vocabulary("list search query all index find get lookup filter browse fetch feed")
 
@@ -57,7 +57,7 @@ def _proposals(endpoint: Endpoint, record_name: str) -> list[str]:
 def meaningful(endpoint: Endpoint) -> list[str]:
     """Static segments without versions and plumbing; RPC paths (``conversations.list``) split at the dot."""
     parts = [piece for segment in endpoint.static_segments for piece in segment.split(".")]
-    kept = [part for part in parts if not _VERSION.fullmatch(part.lower()) and part.lower() not in _PLUMBING]
+    kept = [part for part in parts if not VERSION.fullmatch(part.lower()) and part.lower() not in _PLUMBING]
     return kept or parts[-1:]
 
 

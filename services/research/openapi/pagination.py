@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -212,6 +214,16 @@ class PagingFields:
         return bool(self.token or self.next_url or self.total or self.total_pages or self.has_more)
 
 
+@dataclass(frozen=True)
+class Habits:
+    """What is usual in an API: whether its lists carry a Link header, the name of its cursor parameter, and where
+    the token for it is."""
+
+    link_header: bool = False
+    cursor: str | None = None
+    token: JsonPath | None = None
+
+
 # --- the request ----------------------------------------------------------------------------------
 
 
@@ -230,8 +242,7 @@ def page_params(endpoint: Endpoint) -> PageParams:
     return PageParams(size, page, offset, cursors, last)
 
 
-def _first(params: list[Param], test: object) -> Param | None:
-    assert callable(test)
+def _first(params: list[Param], test: Callable[[Param], bool]) -> Param | None:
     return next((param for param in params if test(param)), None)
 
 
@@ -295,9 +306,10 @@ def _is_cursor(param: Param) -> bool:
     if param.format in ("date", "date-time"):
         return False
     if core in (("token",), ("next",), ("after",), ("start", "key")):
-        return bool(_OPAQUE.search(param.text) or "pag" in param.text) and not re.search(
-            r"authenticat|access token|\bdate\b|timestamp", param.text
+        paging = re.search(
+            r"\b(next|previous|following) (page|set|batch|response|call|request)|\bpaginat|\bcursor\b", param.text
         )
+        return paging is not None and not re.search(r"authenticat|access token|\bdate\b|timestamp", param.text)
     return True
 
 
@@ -416,32 +428,36 @@ def _is_count(field: Field, names: frozenset[str]) -> bool:
 
 
 def pagination_candidates(
-    endpoint: Endpoint,
-    records: JsonPath,
-    key: JsonPath | None,
-    *,
-    link_header_api: bool,
-    api_cursor: str | None = None,
+    endpoint: Endpoint, records: JsonPath, key: JsonPath | None, habits: Habits
 ) -> list[Candidate[Pagination]]:
-    """Candidates in no order. ``key`` is the record's own id (for APIs that page by it); ``link_header_api``: the
-    document says somewhere that its lists carry a Link header; ``api_cursor``: the cursor parameter of its other
-    lists. There is always "none" among them.
-    """
+    """Candidates in no order; "none" is always among them. ``key`` is the record's own id, for APIs that page by
+    it; ``habits`` is how the API's other lists do it."""
     params, fields = page_params(endpoint), paging_fields(endpoint, records)
     size = _size(params.size)
     more = fields.has_more.path if fields.has_more else None
     found: list[Candidate[Pagination]] = []
     found += _by_next_url(endpoint, params, fields, size)
-    found += _by_cursor(endpoint, params, fields, size, more, api_cursor)
+    found += _by_cursor(endpoint, params, fields, size, more, habits)
     found += _by_last_record(endpoint, params, fields, size, more, key)
     found += _by_number(endpoint, params, fields, size, more)
-    found += _by_header(endpoint, params, size, link_header_api=link_header_api)
+    found += _by_header(endpoint, params, size, habits)
     sure = 0.8 if not found else 0.15
     if params.size is not None and not found:
         sure = 0.55
     reason = "no parameter and no field for paging" if not found else "last resort: one page is all"
+    if (packed := _packed(endpoint)) is not None and not found:
+        sure, reason = 0.3, f"the paging is packed into the parameter {packed.name}"
     found.append(candidate(NoPagination(), sure, endpoint.evidence(reason)))
     return found
+
+
+def _packed(endpoint: Endpoint) -> Param | None:
+    """A query parameter that holds an object (JSON, say) with members for paging."""
+    kinds = _SIZE_NAMES | _PAGE_NAMES | _OFFSET_NAMES | _CURSOR_NAMES
+    members = (
+        (param, member) for param in endpoint.params if param.location == "query" for member in param.members
+    )
+    return next((param for param, member in members if words(member) in kinds), None)
 
 
 def _size(param: Param | None) -> PageSize | None:
@@ -485,7 +501,7 @@ def _by_cursor(
     fields: PagingFields,
     size: PageSize | None,
     more: JsonPath | None,
-    api_cursor: str | None,
+    habits: Habits,
 ) -> list[Candidate[Pagination]]:
     found: list[Candidate[Pagination]] = []
     for param in (*params.cursors, *((params.page,) if params.page and not params.page.is_integer else ())):
@@ -499,7 +515,13 @@ def _by_cursor(
             evidence = (param.evidence(), endpoint.response_evidence(field.path, "the token of the next page"))
             found.append(candidate(cursor, 0.85 + match, *evidence))
     if not params.cursors and not params.page and not params.offset and fields.token:
-        found += _undeclared_cursor(endpoint, fields.token[0], size, more, api_cursor)
+        found += _undeclared_cursor(endpoint, fields.token[0], size, more, habits.cursor)
+    if params.cursors and not fields.token and not fields.next_url and habits.token is not None:
+        cursor = CursorPagination(
+            param=params.cursors[0].name, path=habits.token, size=size, location=_place(params.cursors[0])
+        )
+        note = endpoint.evidence(f"other lists of the API hand out the token at {'.'.join(habits.token)}")
+        found.append(candidate(cursor, 0.65, params.cursors[0].evidence(), note))
     for param in params.cursors:
         for name, _ in endpoint.headers:
             if set(words(name)) & {"next", "cursor", "continuation"} and not set(words(name)) & {"limit", "link"}:
@@ -602,29 +624,33 @@ def _start(param: Param) -> int:
 
 
 def _by_header(
-    endpoint: Endpoint, params: PageParams, size: PageSize | None, *, link_header_api: bool
+    endpoint: Endpoint, params: PageParams, size: PageSize | None, habits: Habits
 ) -> list[Candidate[Pagination]]:
+    link = LinkHeaderPagination(size=size)
     if any(name.lower() == "link" for name, _ in endpoint.headers):
-        return [candidate(LinkHeaderPagination(size=size), 0.9, endpoint.evidence("response header Link"))]
+        return [candidate(link, 0.9, endpoint.evidence("response header Link"))]
     if _LINK_TEXT.search(endpoint.text) or any(_LINK_TEXT.search(param.text) for param in endpoint.params):
-        return [
-            candidate(
-                LinkHeaderPagination(size=size), 0.82, endpoint.evidence("the description names the Link header")
-            )
-        ]
-    if link_header_api and params.any:
-        return [
-            candidate(LinkHeaderPagination(size=size), 0.7, endpoint.evidence("the API pages by the Link header"))
-        ]
-    if params.any:
-        return [
-            candidate(
-                LinkHeaderPagination(size=size), 0.3, endpoint.evidence("a Link header that is not described")
-            )
-        ]
+        return [candidate(link, 0.82, endpoint.evidence("the description names the Link header"))]
+    if habits.link_header and params.any:
+        return [candidate(link, 0.7, endpoint.evidence("the API pages by the Link header"))]
+    if params.cursors or params.page:
+        return [candidate(link, 0.3, endpoint.evidence("a Link header that is not described"))]
     return []
 
 
-def mentions_link_header(text: str) -> bool:
-    """Whether a description of the whole API says that lists carry a Link header."""
-    return _LINK_TEXT.search(text.lower()) is not None
+def habits_of(text: str, endpoints: Iterable[Endpoint]) -> Habits:
+    """How an API usually pages, from its description and from those of its lists that say it completely."""
+    link_header = _LINK_TEXT.search(text.lower()) is not None
+    cursors: Counter[str] = Counter()
+    tokens: Counter[JsonPath] = Counter()
+    for endpoint in endpoints:
+        link_header = link_header or any(name.lower() == "link" for name, _ in endpoint.headers)
+        params = page_params(endpoint)
+        cursors.update(param.name for param in params.cursors)
+        if params.cursors:
+            tokens.update(field.path for field in paging_fields(endpoint, ()).token[:1])
+    return Habits(
+        link_header=link_header,
+        cursor=cursors.most_common(1)[0][0] if cursors else None,
+        token=tokens.most_common(1)[0][0] if tokens else None,
+    )

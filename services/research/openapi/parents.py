@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from contracts.blueprint import Binding, Candidate, Evidence, JsonPath, Parent
 from services.research.openapi.endpoint import VARIABLE, Param, segments_of, type_of
+from services.research.openapi.names import VERSION
 from services.research.openapi.ranking import candidate
 from services.research.openapi.words import noun, singular, vocabulary, words
 
@@ -21,8 +22,7 @@ _GENERIC = vocabulary(
     "id ids uuid guid gid sid uid key slug name code number identifier or and login handle token no"
 )
 _MAX_CONSTANTS = 5
-_VAGUE = 0.5
-"""A parent found by the name of the variable alone."""
+_SMALL_API = 5
 
 Template = tuple[str, ...]
 
@@ -87,7 +87,7 @@ def grow(places: list[Place]) -> Tree:
     while True:
         forest.grow()
         waiting = forest.waiting
-        choice = _next_constant(waiting, constants) if len(constants) < _MAX_CONSTANTS else None
+        choice = _next_constant(waiting, constants, len(places)) if len(constants) < _MAX_CONSTANTS else None
         if choice is None:
             break
         constants[choice] = _constant_name(choice, set(constants.values()))
@@ -107,24 +107,35 @@ def _why(place: Place) -> str:
     return f"no list in the document supplies {', '.join(missing)}"
 
 
-def _next_constant(waiting: list[Place], known: Mapping[tuple[Template, str], str]) -> tuple[Template, str] | None:
-    """The leading variable that most waiting streams share; ``None`` if none would help."""
+def _next_constant(
+    waiting: list[Place], known: Mapping[tuple[Template, str], str], streams: int
+) -> tuple[Template, str] | None:
+    """The variable that most waiting streams need next. Only what could belong to an account: it comes first in the
+    path, or directly behind another constant (``{owner}/{repo}``), and more than an odd stream waits for it."""
     users: dict[tuple[Template, str], int] = defaultdict(int)
     for place in waiting:
         variable = next((name for name in place.variables if name not in place.constants), None)
-        if variable is not None and (place.prefix(variable), variable) not in known:
-            users[place.prefix(variable), variable] += 1
-    return min(users, key=lambda key: (-users[key], len(key[0]), key)) if users else None
+        if variable is None:
+            continue
+        prefix = place.prefix(variable)
+        if (prefix, variable) not in known and ("{}" not in "".join(prefix) or "{}" in prefix[-1]):
+            users[prefix, variable] += 1
+    enough = {key: count for key, count in users.items() if count >= 2 or streams <= _SMALL_API}
+    return min(enough, key=lambda key: (-enough[key], len(key[0]), key)) if enough else None
 
 
 def _constant_name(key: tuple[Template, str], taken: set[str]) -> str:
+    """The variable's own name, with what it is of if that alone says too little or is taken."""
     prefix, variable = key
     name = "_".join(words(variable)) or "value"
-    if set(words(variable)) <= _GENERIC:
-        before = next((part for part in reversed(prefix) if "{}" not in part), "")
-        name = "_".join([*(singular(word) for word in words(before)), name])
+    before = next((part for part in reversed(prefix) if "{}" not in part and not VERSION.fullmatch(part)), "")
+    longer = "_".join([*(singular(word) for word in words(before)), name])
+    if set(words(variable)) <= _GENERIC or name in taken:
+        name = longer
+    number = 2
     while name in taken:
-        name += "_2"
+        name = f"{longer}_{number}"
+        number += 1
     return name
 
 

@@ -41,6 +41,8 @@ def primary_key_candidates(
     required = set(record.get("required", ()))
     found: list[Candidate[PrimaryKey | None]] = []
     for name, schema in properties.items():
+        if type_of(schema) == "object":
+            found += _inside(endpoint, name, schema, record_noun)
         if type_of(schema) not in ("string", "integer", "number", ""):
             continue
         score, note = _score(name, schema, record_noun)
@@ -53,6 +55,31 @@ def primary_key_candidates(
         if detail is not None:
             evidence.append(detail[1])
         found.append(candidate(((name,),), score, *evidence))
+    return found
+
+
+def _inside(
+    endpoint: Endpoint, name: str, schema: dict[str, Any], record_noun: tuple[str, ...]
+) -> list[Candidate[PrimaryKey | None]]:
+    """An ``id`` that is an object of ids, or an object named after the resource that holds the id."""
+    members = [
+        key for key, member in schema.get("properties", {}).items() if type_of(member) in ("string", "integer")
+    ]
+    is_id = words(name) == ("id",)
+    if not is_id and not (
+        record_noun and record_noun[-1] in words(name) and words(name)[-1] in ("info", "details")
+    ):
+        return []
+    found: list[Candidate[PrimaryKey | None]] = []
+    for member in members:
+        score, note = _score(member, schema["properties"][member], record_noun)
+        if score >= 0.4:
+            evidence = endpoint.response_evidence((name, member), note)
+            found.append(candidate(((name, member),), score - 0.05, evidence))
+    if is_id and len(members) > 1:
+        every = tuple((name, member) for member in members)
+        note = "an identity of several members"
+        found.append(candidate(every, 0.6, endpoint.response_evidence((name,), note)))
     return found
 
 

@@ -13,6 +13,7 @@ from services.research.openapi.selector import Found, find_records
 from services.research.openapi.words import is_plural, vocabulary, words
 
 _READING = vocabulary("search query list find lookup filter scan browse fetch get")
+_POST_READING = frozenset({"search", "query", "list", "find", "filter", "lookup", "retrieve"})
 _WRITING = vocabulary(
     "create add update delete remove send set upload import invite cancel approve reject archive restore "
     "enable disable start stop run execute register revoke reset verify validate confirm submit publish merge "
@@ -36,6 +37,11 @@ class ListEndpoint(NamedTuple):
     found: list[Found]
     confidence: float
     reason: str
+
+    @property
+    def record_name(self) -> str:
+        """What the response calls the records; empty if it has no name for them."""
+        return self.found[0].selector.path[-1] if self.found and self.found[0].selector.path else ""
 
 
 def list_endpoints(endpoints: Iterable[Endpoint]) -> tuple[list[ListEndpoint], list[Gap]]:
@@ -125,7 +131,7 @@ def _judge_by_path(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> 
         return "the response is not described"
     has_detail = tuple(_template(endpoint.segments)) in detail_parents
     paged = page_params(endpoint).any
-    if has_detail or paged or _path_lists(endpoint):
+    if _path_lists(endpoint) or (paged and has_detail):
         confidence = 0.45 + (0.2 if has_detail else 0.0) + (0.2 if paged else 0.0)
         return ListEndpoint(endpoint, [], confidence, "judged by its path: the response is not described")
     return "the response is not described, and the path does not look like a list"
@@ -142,11 +148,11 @@ def _reads_by_post(endpoint: Endpoint, *, rpc: bool) -> bool:
     """POST that only reads: a search or query with a body; in an API without GET, whatever does not write."""
     tail = words(endpoint.static_segments[-1]) if endpoint.static_segments else ()
     named = tail + words(endpoint.operation.operation_id)
-    if set(tail) & _WRITING or endpoint.ends_with_variable:
+    if endpoint.ends_with_variable or (set(tail) & _WRITING and not set(tail) & _POST_READING):
         return False
     if rpc:
         return bool(set(named) & _READING) and not set(words(endpoint.operation.operation_id)[:1]) & _WRITING
-    return bool(set(tail) & {"search", "query", "list", "find", "filter", "lookup"})
+    return bool(set(tail) & _POST_READING) or page_params(endpoint).cursors != ()
 
 
 def _collection_of(endpoint: Endpoint) -> tuple[str, ...]:
