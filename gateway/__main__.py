@@ -1,0 +1,44 @@
+"""``python -m gateway``"""
+
+from __future__ import annotations
+
+import asyncio
+
+import uvicorn
+
+from contracts.services import Service
+from gateway.app import create_app
+from gateway.settings import Settings
+from infra.runtime import logs
+from infra.runtime.health import served
+from infra.runtime.settings import BusSettings
+
+GOODBYE_S = 3
+KEEP_ALIVE_S = 30
+
+
+async def serve(settings: Settings, bus_settings: BusSettings) -> None:
+    """Until SIGTERM or SIGINT."""
+    app = create_app(settings, bus_settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GOODBYE_S,
+    )
+    health = app.state.backend.health
+    async with served(
+        health, host=bus_settings.health_host, port=bus_settings.health_port, socket=bus_settings.health_socket
+    ):
+        await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    bus_settings = BusSettings()
+    logs.configure(bus_settings, Service.GATEWAY.value)
+    asyncio.run(serve(Settings(), bus_settings))

@@ -1,0 +1,151 @@
+"""The shapes of the answers, as they are in the gateway's OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel
+
+from contracts.catalogue import CatalogueEntry
+from contracts.pipeline import PipelineState, Task, outstanding
+from contracts.queries import PipelineSummary, Recorded, StateAnswer
+
+Links = dict[str, str]
+
+
+class Accepted(BaseModel):
+    """The pipeline is in the log; what becomes of it is at the links."""
+
+    pipeline_id: str
+    status: str
+    links: Links
+
+
+class PipelineAnswer(BaseModel):
+    """``position`` facts so far; ``tasks`` is what should be running now."""
+
+    pipeline_id: str
+    name: str
+    status: str
+    engine: str
+    position: int
+    submitted: AwareDatetime
+    updated: AwareDatetime
+    tasks: tuple[Task, ...]
+    streams: int
+    coverage: int | None
+    score: int | None
+    degraded: tuple[str, ...]
+    unproven: tuple[str, ...]
+    approval: str | None
+    cancel_requested: bool
+    outcome: str | None
+    version: str | None
+    reason: str | None
+    links: Links
+
+    @classmethod
+    def of(cls, answer: StateAnswer) -> PipelineAnswer:
+        state = answer.state
+        return cls(
+            pipeline_id=state.id,
+            name=state.name,
+            status=state.status,
+            engine=state.engine,
+            position=answer.position,
+            submitted=answer.submitted,
+            updated=answer.updated,
+            tasks=outstanding(state),
+            streams=state.streams,
+            coverage=state.coverage.percent if state.coverage else None,
+            score=state.score,
+            degraded=state.degraded,
+            unproven=state.unproven,
+            approval=state.approval,
+            cancel_requested=state.cancel is not None,
+            outcome=state.outcome,
+            version=state.version,
+            reason=state.reason,
+            links=links(state.id, package=package_link(state)),
+        )
+
+
+class PipelineLine(BaseModel):
+    """One line of the list."""
+
+    pipeline: PipelineSummary
+    links: Links
+
+
+class PipelineList(BaseModel):
+    """Newest first; ``next`` is the link of the following page."""
+
+    pipelines: tuple[PipelineLine, ...]
+    next: str | None
+
+
+class Events(BaseModel):
+    """Facts in order, each a CloudEvent. ``next`` is the link of the following page, ``position`` the last one."""
+
+    events: tuple[Recorded, ...]
+    position: int
+    next: str | None
+
+
+class StateAt(BaseModel):
+    """The folded state after ``position`` facts."""
+
+    pipeline_id: str
+    position: int
+    sequence: int
+    time: AwareDatetime
+    state: PipelineState
+
+
+class ConnectorLine(BaseModel):
+    """A connector, with its newest version."""
+
+    name: str
+    version: str
+    outcome: str
+    links: Links
+
+
+class ConnectorList(BaseModel):
+    connectors: tuple[ConnectorLine, ...]
+
+
+class ConnectorAnswer(BaseModel):
+    """All published versions, newest first, each with the links of its files."""
+
+    name: str
+    versions: tuple[dict[str, Any], ...]
+
+
+def links(pipeline: str, *, package: str | None = None) -> Links:
+    """Where to go from a pipeline; ``package`` is there once it is published."""
+    base = f"/pipelines/{pipeline}"
+    found = {
+        "self": base,
+        "events": f"{base}/events",
+        "state": f"{base}/state",
+        "live": f"{base}/live",
+        "cancel": f"{base}/cancel",
+        "package": f"{base}/package",
+    }
+    return {**found, "connector": package} if package else found
+
+
+def package_link(state: PipelineState) -> str | None:
+    return f"/connectors/{state.name}" if state.version else None
+
+
+def version_links(entry: CatalogueEntry) -> Links:
+    base = f"/connectors/{entry.name}/{entry.version}"
+    return {
+        "wheel": f"{base}/{entry.wheel_file}",
+        "sdist": f"{base}/{entry.sdist_file}",
+        "report": f"{base}/report.json",
+        "review": f"{base}/review.json",
+        "pipeline": f"/pipelines/{entry.pipeline}",
+    }

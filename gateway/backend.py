@@ -1,0 +1,115 @@
+"""Everything behind the routes, made once the bus is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import nats.errors
+
+from contracts.services import Service
+from gateway.capabilities import Capabilities
+from gateway.catalogue import Catalogue
+from gateway.live import Hub
+from gateway.problems import unavailable
+from gateway.reads import Reads
+from gateway.settings import Settings
+from gateway.store import Refused, Store
+from gateway.writes import Writes
+from infra.runtime.bus import Bus, connect
+from infra.runtime.health import Health
+from infra.runtime.provision import provision
+from infra.runtime.settings import BusSettings
+
+logger = logging.getLogger(__name__)
+
+PROVISION_RETRY_S = 0.5
+UPLOADS_AT_A_TIME = 4
+"""A document is in memory while it is hashed and stored."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a request may use."""
+
+    bus: Bus
+    reads: Reads
+    writes: Writes
+    hub: Hub
+    capabilities: Capabilities
+
+
+class Backend:
+    """Connects in the background: the gateway answers from its first moment, if only that it is not ready."""
+
+    def __init__(self, settings: Settings, bus_settings: BusSettings) -> None:
+        self.settings = settings
+        self.catalogue = Catalogue(settings.output_dir)
+        self.health = Health()
+        self.health.started = True
+        self.health.checks = {"bus": self._bus_problem, "event_store": self._store_problem}
+        self.uploads = asyncio.Semaphore(UPLOADS_AT_A_TIME)
+        self._bus_settings = bus_settings
+        self._parts: Parts | None = None
+
+    @property
+    def parts(self) -> Parts:
+        """
+        Raises:
+            Problem: 503: the bus is not there yet.
+        """
+        if self._parts is None:
+            raise unavailable("the gateway is not connected to the bus yet")
+        return self._parts
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Connected, or trying to be, while inside."""
+        ended = asyncio.Event()
+        connection = asyncio.create_task(self._connected(ended), name="bus")
+        try:
+            yield
+        finally:
+            ended.set()
+            if self._parts is None:
+                connection.cancel()
+            await asyncio.gather(connection, return_exceptions=True)
+
+    async def _connected(self, ended: asyncio.Event) -> None:
+        async with connect(self._bus_settings, Service.GATEWAY) as bus:
+            await self._provision(bus)
+            settings = self.settings
+            reads = Reads(Store(bus.nc, timeout_s=settings.store_timeout_s), bus.log)
+            writes = Writes(bus, reads, submit_timeout_s=settings.submit_timeout_s)
+            capabilities = Capabilities(
+                bus.nc, timeout_s=settings.capability_timeout_s, cache_s=settings.capability_cache_s
+            )
+            hub = Hub(bus)
+            self._parts = Parts(bus, reads, writes, hub, capabilities)
+            logger.info("connected")
+            await ended.wait()
+            await hub.close()
+
+    async def _provision(self, bus: Bus) -> None:
+        while True:
+            try:
+                return await provision(bus.js, Service.GATEWAY, self._bus_settings)
+            except (TimeoutError, nats.errors.Error) as error:
+                logger.warning("the bus is not ready: %r", error)
+                await asyncio.sleep(PROVISION_RETRY_S)
+
+    async def _bus_problem(self) -> str | None:
+        if self._parts is None or not self._parts.bus.nc.is_connected:
+            return "not connected to the bus"
+        return None
+
+    async def _store_problem(self) -> str | None:
+        if self._parts is None:
+            return "not connected to the bus"
+        try:
+            return (await self._parts.reads.counts()).problem
+        except Refused as refused:
+            return refused.refusal.what

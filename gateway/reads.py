@@ -1,0 +1,115 @@
+"""Reads of pipelines: from the event store, and from the log itself where the store cannot tell (yet)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from contracts.envelope import UnknownFact
+from contracts.pipeline import fold
+from contracts.queries import (
+    Counts,
+    CountsQuery,
+    HistoryPage,
+    HistoryQuery,
+    PipelinesPage,
+    PipelinesQuery,
+    Recorded,
+    StateAnswer,
+    StateQuery,
+)
+from gateway.problems import not_found, unavailable
+from gateway.store import Refused, Store
+from infra.runtime.log import EventLog
+
+REMEMBERED_PIPELINES = 10_000
+
+
+class Reads:
+    """Remembers up to which sequence this process has written each pipeline, so that its clients see their own
+    writes at once; what another process wrote a moment ago is found in the log."""
+
+    def __init__(self, store: Store, log: EventLog) -> None:
+        self._store = store
+        self._log = log
+        self._written: OrderedDict[str, int] = OrderedDict()
+        self._newest = 0
+
+    def wrote(self, pipeline: str, sequence: int) -> None:
+        """The log has ``pipeline``'s fact at ``sequence``."""
+        self._newest = max(self._newest, sequence)
+        self._written[pipeline] = max(sequence, self._written.pop(pipeline, 0))
+        if len(self._written) > REMEMBERED_PIPELINES:
+            self._written.popitem(last=False)
+
+    async def history(self, pipeline: str, *, after: int = 0, limit: int = 100, min_seq: int = 0) -> HistoryPage:
+        """Facts after position ``after``.
+
+        Raises:
+            Problem: 404, or 503 if neither store nor log answers.
+        """
+        min_seq = max(min_seq, self._written.get(pipeline, 0))
+        try:
+            query = HistoryQuery(pipeline=pipeline, after=after, limit=limit, min_seq=min_seq)
+            return await self._store.ask("history", query, HistoryPage)
+        except Refused as refused:
+            facts = await self._from_log(pipeline, refused)
+        page = facts[after : after + limit]
+        last = page[-1].position if page else after
+        return HistoryPage(events=tuple(page), next=last if last < len(facts) else None, position=len(facts))
+
+    async def state(self, pipeline: str, *, at: int | None = None) -> StateAnswer:
+        """The state after ``at`` facts, or after all.
+
+        Raises:
+            Problem: 404 (no such pipeline, or fewer facts), or 503.
+        """
+        try:
+            query = StateQuery(pipeline=pipeline, at=at, min_seq=self._written.get(pipeline, 0))
+            return await self._store.ask("state", query, StateAnswer)
+        except Refused as refused:
+            facts = await self._from_log(pipeline, refused)
+        if at is not None and at > len(facts):
+            raise not_found(f"pipeline {pipeline} has {len(facts)} facts, there is none at {at}")
+        facts = facts[:at]
+        try:
+            state = fold(fact.event for fact in facts)
+        except UnknownFact as error:
+            raise unavailable(error.what) from None
+        return StateAnswer(
+            state=state,
+            position=len(facts),
+            sequence=facts[-1].sequence,
+            submitted=facts[0].event.time,
+            updated=facts[-1].event.time,
+        )
+
+    async def pipelines(self, query: PipelinesQuery) -> PipelinesPage:
+        """A page of the list. A copy that lags behind is shown as it is rather than not at all.
+
+        Raises:
+            Problem: 503.
+        """
+        try:
+            return await self._store.ask(
+                "pipelines", query.model_copy(update={"min_seq": self._newest}), PipelinesPage
+            )
+        except Refused as refused:
+            if refused.refusal.kind != "behind":
+                raise refused.problem() from None
+        try:
+            return await self._store.ask("pipelines", query, PipelinesPage)
+        except Refused as refused:
+            raise refused.problem() from None
+
+    async def counts(self) -> Counts:
+        """
+        Raises:
+            Refused: the store does not answer.
+        """
+        return await self._store.ask("counts", CountsQuery(), Counts)
+
+    async def _from_log(self, pipeline: str, refused: Refused) -> list[Recorded]:
+        facts = await self._log.history(pipeline)
+        if not facts:
+            raise refused.problem()
+        return [Recorded(sequence=seq, position=n, event=event) for n, (seq, event) in enumerate(facts, start=1)]

@@ -1,0 +1,160 @@
+"""``/pipelines``: what is going on, and what users may ask of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Body, Header, Query
+from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sse_starlette import EventSourceResponse
+
+from contracts.base import Slug
+from contracts.pipeline import Status
+from contracts.queries import PipelinesQuery
+from gateway.answers import (
+    Accepted,
+    Events,
+    PipelineAnswer,
+    PipelineLine,
+    PipelineList,
+    StateAt,
+    links,
+)
+from gateway.live import follow
+from gateway.problems import not_found
+from gateway.routes import Id, IdempotencyKey, TheBackend, TheParts
+
+router = APIRouter(prefix="/pipelines", tags=["pipelines"])
+
+
+@router.get("")
+async def pipelines(
+    parts: TheParts,
+    status: Status | None = None,
+    name: Annotated[Slug | None, Query(description="the connector's name")] = None,
+    before: Annotated[int | None, Query(ge=1, description="from the `next` link")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> PipelineList:
+    """Pipelines, newest first."""
+    page = await parts.reads.pipelines(PipelinesQuery(status=status, name=name, before=before, limit=limit))
+    lines = tuple(PipelineLine(pipeline=summary, links=links(summary.id)) for summary in page.pipelines)
+    given = {"status": status, "name": name, "before": page.next, "limit": limit}
+    query = urlencode({key: value for key, value in given.items() if value is not None})
+    return PipelineList(pipelines=lines, next=f"/pipelines?{query}" if page.next else None)
+
+
+@router.get("/{id}")
+async def pipeline(id: Id, parts: TheParts) -> PipelineAnswer:
+    """What is true of a pipeline now."""
+    return PipelineAnswer.of(await parts.reads.state(id))
+
+
+@router.get("/{id}/events")
+async def events(
+    id: Id,
+    parts: TheParts,
+    after: Annotated[int, Query(ge=0, description="a position, 1..n")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Events:
+    """A pipeline's facts, oldest first."""
+    page = await parts.reads.history(id, after=after, limit=limit)
+    following = f"/pipelines/{id}/events?after={page.next}&limit={limit}" if page.next is not None else None
+    return Events(events=page.events, position=page.position, next=following)
+
+
+@router.get("/{id}/state")
+async def state(
+    id: Id, parts: TheParts, at: Annotated[int | None, Query(ge=1, description="a position, 1..n")] = None
+) -> StateAt:
+    """The state as it was after the first `at` facts; without `at`, as it is."""
+    answer = await parts.reads.state(id, at=at)
+    return StateAt(
+        pipeline_id=id, position=answer.position, sequence=answer.sequence, time=answer.updated, state=answer.state
+    )
+
+
+@router.get("/{id}/live", response_class=EventSourceResponse)
+async def live(
+    id: Id,
+    backend: TheBackend,
+    parts: TheParts,
+    last_event_id: Annotated[int | None, Header(ge=0, description="the position to go on after")] = None,
+    after: Annotated[int, Query(ge=0, description="the same, for a first request")] = 0,
+) -> Response:
+    """Server-sent events: `fact` (its id is the position) and `progress`; ends after the final fact.
+
+    It only watches: it starts nothing, and whoever leaves changes nothing. 204: there is nothing more to come.
+    """
+    known = await parts.reads.state(id)
+    start = after if last_event_id is None else last_event_id
+    if known.state.status.final and start >= known.position:
+        return Response(status_code=204)
+    settings = backend.settings
+    return EventSourceResponse(
+        follow(parts.hub, parts.reads, id, after=start, poll_s=settings.heartbeat_s),
+        ping=settings.heartbeat_s,
+        send_timeout=settings.slow_client_s,
+        headers={"X-Accel-Buffering": "no"},
+    )
+
+
+@router.get("/{id}/package", response_class=RedirectResponse, status_code=307)
+async def package(id: Id, parts: TheParts) -> RedirectResponse:
+    """To the published connector.  404: the pipeline has published nothing (yet)."""
+    state = (await parts.reads.state(id)).state
+    if state.version is None:
+        raise not_found(f"pipeline {id} has not published a connector")
+    return RedirectResponse(f"/connectors/{state.name}/{state.version}")
+
+
+@router.post("/{id}/cancel", status_code=202)
+async def cancel(id: Id, parts: TheParts) -> Accepted:
+    """End a pipeline. Asking again changes nothing; 409: it has ended otherwise."""
+    await parts.writes.cancel(id)
+    return await _accepted(id, parts)
+
+
+@router.post("/{id}/pause", status_code=202)
+async def pause(id: Id, parts: TheParts, key: IdempotencyKey = None) -> Accepted:
+    """Hold the pipeline's decisions; work that runs goes on to its end."""
+    await parts.writes.pause(id, key)
+    return await _accepted(id, parts)
+
+
+@router.post("/{id}/resume", status_code=202)
+async def resume(id: Id, parts: TheParts, key: IdempotencyKey = None) -> Accepted:
+    """Go on after a pause."""
+    await parts.writes.resume(id, key)
+    return await _accepted(id, parts)
+
+
+class Decision(BaseModel):
+    """Who decided, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(default="user", min_length=1, max_length=100)
+    reason: str = Field(default="", max_length=2000)
+
+
+@router.post("/{id}/approval/grant", status_code=202)
+async def grant(id: Id, parts: TheParts, decision: Annotated[Decision | None, Body()] = None) -> Accepted:
+    """Let a pipeline publish that waits for a person's word; 409: it does not."""
+    decision = decision or Decision()
+    await parts.writes.approve(id, granted=True, by=decision.by, reason=decision.reason)
+    return await _accepted(id, parts)
+
+
+@router.post("/{id}/approval/deny", status_code=202)
+async def deny(id: Id, parts: TheParts, decision: Annotated[Decision | None, Body()] = None) -> Accepted:
+    """Do not let it publish."""
+    decision = decision or Decision()
+    await parts.writes.approve(id, granted=False, by=decision.by, reason=decision.reason)
+    return await _accepted(id, parts)
+
+
+async def _accepted(id: str, parts: TheParts) -> Accepted:
+    state = (await parts.reads.state(id)).state
+    return Accepted(pipeline_id=id, status=state.status, links=links(id))

@@ -1,0 +1,98 @@
+"""``POST /generate``"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from contracts.events import Engine, PipelineSubmitted
+from contracts.pipeline import Status
+from contracts.policy import Policy
+from gateway.answers import Accepted, links
+from gateway.body import read_submission
+from gateway.problems import invalid
+from gateway.routes import IdempotencyKey, TheBackend, TheParts
+from gateway.submission import NO_DOCUMENT, NO_MODEL, Document, Submission, check_spec_url
+from gateway.writes import pipeline_for
+
+router = APIRouter()
+
+_FIELDS = Submission.model_json_schema(ref_template="#/components/schemas/{model}")
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {key: value for key, value in _FIELDS.items() if key != "$defs"},
+                "example": {
+                    "connector_name": "google-sheets",
+                    "connector_type": "source",
+                    "spec_url": "https://api.example.com/openapi.json",
+                },
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["connector_name"],
+                    "properties": {
+                        "connector_name": {"type": "string"},
+                        "connector_type": {"type": "string", "default": "source"},
+                        "spec_url": {"type": "string"},
+                        "engine": {"type": "string"},
+                        "policy": {"type": "string", "description": "JSON"},
+                        "document": {"type": "string", "format": "binary"},
+                    },
+                }
+            },
+        },
+    }
+}
+DEFINITIONS: dict[str, Any] = _FIELDS.get("$defs", {})
+
+
+@router.post("/generate", status_code=202, response_model=Accepted, openapi_extra=_BODY, tags=["pipelines"])
+async def generate(
+    request: Request, response: Response, backend: TheBackend, parts: TheParts, key: IdempotencyKey = None
+) -> Accepted:
+    """Ask for a connector. 202: it is in the log, and will be worked on whatever happens to this gateway."""
+    async with backend.uploads:
+        submission, document = await read_submission(request, backend.settings)
+        if submission.spec_url is not None:
+            await asyncio.to_thread(
+                check_spec_url, submission.spec_url, allow_loopback=backend.settings.allow_loopback
+            )
+        await _check_engine(submission, document, parts)
+        fact = await _fact(submission, document, parts)
+    pipeline = pipeline_for(key)
+    await parts.writes.submit(pipeline, fact)
+    found = links(pipeline)
+    response.headers["Location"] = found["self"]
+    return Accepted(pipeline_id=pipeline, status=Status.RUNNING, links=found)
+
+
+async def _check_engine(submission: Submission, document: Document | None, parts: TheParts) -> None:
+    """
+    Raises:
+        Problem: 422: this could come to nothing.
+    """
+    given = document is not None or submission.spec_url is not None
+    if submission.engine is Engine.CLAUDE and not await parts.capabilities.has_model():
+        raise invalid("no-model", NO_MODEL, [{"pointer": "#/engine", "detail": "no model answered"}])
+    if not given and (submission.engine is Engine.OFFLINE or not await parts.capabilities.has_model()):
+        raise invalid("no-document", NO_DOCUMENT)
+
+
+async def _fact(submission: Submission, document: Document | None, parts: TheParts) -> PipelineSubmitted:
+    ref = None
+    if document is not None:
+        ref = await parts.bus.artifacts.put(document.content, document.media_type)
+    return PipelineSubmitted(
+        name=submission.connector_name,
+        connector_type=submission.connector_type,
+        engine=submission.engine,
+        document=ref,
+        spec_url=submission.spec_url,
+        policy=Policy.model_validate(submission.policy.model_dump()),
+    )

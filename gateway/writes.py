@@ -1,0 +1,163 @@
+"""What the gateway says in the log: submissions and requests of users, each once, however often it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+from contracts import subjects
+from contracts.envelope import Envelope, UnknownFact, event_id, wrap
+from contracts.events import (
+    ApprovalDenied,
+    ApprovalGranted,
+    Fact,
+    PipelineCancelRequested,
+    PipelinePauseRequested,
+    PipelineResumeRequested,
+    PipelineSubmitted,
+)
+from contracts.pipeline import PipelineState, Status, evolve
+from contracts.services import Service
+from gateway.problems import Problem, not_found, unavailable
+from gateway.reads import Reads
+from infra.runtime import clock
+from infra.runtime.bus import Bus
+from infra.runtime.log import Conflict, Folded, States, append_decided
+
+_KEYS = uuid.UUID("0f6c6a2b-9b0f-4a39-8f0e-3d8f6f5f3c51")
+RETRY_S = 0.2
+
+Choose = Callable[[PipelineState], tuple[str, Fact] | None]
+"""Event id and fact for a state, or ``None`` if it is said already; raises `Problem` where it makes no sense."""
+
+
+def pipeline_for(key: str | None) -> str:
+    """The pipeline's id: the same for the same ``Idempotency-Key``."""
+    return clock.new_id() if key is None else uuid.uuid5(_KEYS, key).hex
+
+
+class Writes:
+    """Every append is compare-and-set on the newest state."""
+
+    def __init__(self, bus: Bus, reads: Reads, *, submit_timeout_s: float) -> None:
+        self._bus = bus
+        self._reads = reads
+        self._submit_timeout_s = submit_timeout_s
+        self._states = States(bus.log, evolve)
+
+    async def submit(self, pipeline: str, fact: PipelineSubmitted) -> None:
+        """Append the pipeline's first fact; an acknowledgement that got lost is asked for again with the same id.
+
+        Raises:
+            Problem: 422: the pipeline exists and was asked for something else; 503: the log did not confirm it.
+        """
+        envelope = _said(event_id(pipeline, "submit", Service.GATEWAY), pipeline, fact)
+        try:
+            async with asyncio.timeout(self._submit_timeout_s):
+                sequence = await self._first(envelope)
+        except TimeoutError:
+            raise unavailable(
+                "the log did not confirm the submission in time; send it again with the same Idempotency-Key"
+            ) from None
+        self._reads.wrote(pipeline, sequence)
+
+    async def _first(self, envelope: Envelope) -> int:
+        while True:
+            try:
+                return await self._bus.log.append(envelope, expected_last=0)
+            except Conflict:
+                facts = await self._bus.log.history(envelope.pipeline)
+            if facts:
+                sequence, stored = facts[0]
+                if (stored.id, stored.data) != (envelope.id, envelope.data):
+                    detail = "this Idempotency-Key was used for another request; take a new one"
+                    raise Problem(422, "key-reused", detail)
+                return sequence
+            await asyncio.sleep(RETRY_S)
+
+    async def cancel(self, pipeline: str) -> None:
+        """Ask for the end of a pipeline and tell every process at once.
+
+        Raises:
+            Problem: 404, or 409: it has ended otherwise.
+        """
+
+        def choose(state: PipelineState) -> tuple[str, Fact] | None:
+            if state.status is Status.CANCELLED or state.cancel:
+                return None
+            _still_open(state)
+            return event_id(pipeline, "cancel", Service.GATEWAY), PipelineCancelRequested()
+
+        await self._say(pipeline, choose)
+        await self._bus.nc.publish(subjects.cancel(pipeline), b"")
+
+    async def pause(self, pipeline: str, key: str | None) -> None:
+        """Hold the pipeline's decisions; running work goes on.
+
+        Raises:
+            Problem: 404, or 409: it has ended.
+        """
+        await self._level(pipeline, PipelinePauseRequested(), key, wanted=True)
+
+    async def resume(self, pipeline: str, key: str | None) -> None:
+        """
+        Raises:
+            Problem: 404, or 409: it has ended.
+        """
+        await self._level(pipeline, PipelineResumeRequested(), key, wanted=False)
+
+    async def _level(self, pipeline: str, fact: Fact, key: str | None, *, wanted: bool) -> None:
+        id = event_id(pipeline, f"{fact.TYPE}/{key or clock.new_id()}", Service.GATEWAY)
+
+        def choose(state: PipelineState) -> tuple[str, Fact] | None:
+            _still_open(state)
+            if state.pause_wanted is wanted or id in state.commands:
+                return None
+            return id, fact
+
+        await self._say(pipeline, choose)
+
+    async def approve(self, pipeline: str, *, granted: bool, by: str, reason: str) -> None:
+        """Answer the open `approval.requested`; the first answer counts.
+
+        Raises:
+            Problem: 404, or 409: nobody asked.
+        """
+
+        def choose(state: PipelineState) -> tuple[str, Fact] | None:
+            request = state.approval
+            if request is None:
+                raise Problem(409, "nothing-to-approve", f"pipeline {pipeline} waits for no approval")
+            answer: Fact = (
+                ApprovalGranted(request=request, by=by)
+                if granted
+                else ApprovalDenied(request=request, by=by, reason=reason)
+            )
+            return event_id(pipeline, request, Service.GATEWAY), answer
+
+        await self._say(pipeline, choose)
+
+    async def _say(self, pipeline: str, choose: Choose) -> None:
+        def decide(folded: Folded) -> Envelope | None:
+            if not folded.state.id:
+                raise not_found(f"there is no pipeline {pipeline}")
+            chosen = choose(folded.state)
+            return None if chosen is None else _said(chosen[0], pipeline, chosen[1])
+
+        try:
+            folded = await self._states.load(pipeline)
+            said = await append_decided(self._bus.log, self._states, folded, pipeline, decide)
+        except UnknownFact as error:
+            raise unavailable(error.what) from None
+        if said is not None:
+            self._reads.wrote(pipeline, said.last)
+
+
+def _still_open(state: PipelineState) -> None:
+    if state.status.final:
+        raise Problem(409, "already-final", f"pipeline {state.id} has ended: {state.status}")
+
+
+def _said(id: str, pipeline: str, fact: Fact) -> Envelope:
+    return wrap(fact, id=id, pipeline=pipeline, source=Service.GATEWAY, time=clock.now(), causation=None)
