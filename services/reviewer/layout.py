@@ -9,9 +9,9 @@ from contracts.artifacts import Tree
 from contracts.reports import Finding, Severity
 from services.reviewer.subject import Subject
 
-MAX_FILES = 500
+MAX_FILES = 5_000
 MAX_FILE_BYTES = 5 * 1024 * 1024
-MAX_TREE_BYTES = 25 * 1024 * 1024
+MAX_TREE_BYTES = 64 * 1024 * 1024
 MAX_PATH_CHARS = 200
 
 _SUFFIXES = frozenset({".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".json"})

@@ -14,29 +14,41 @@ from collections.abc import Iterator
 from contracts.reports import Finding, Severity
 
 # Every repetition that something must follow is bounded: a hostile file must not make the search quadratic.
-_KNOWN: dict[str, re.Pattern[str]] = {
-    "private key": re.compile(r"-----BEGIN (?:[A-Z]{1,20} )?PRIVATE KEY-----\s*[A-Za-z0-9+/=]{16}"),
-    "AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b"),
-    "Google API key": re.compile(r"\bAIza[\w-]{35}\b"),
-    "Google OAuth secret": re.compile(r"\bGOCSPX-[\w-]{28}\b"),
-    "GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{60,})\b"),
-    "GitLab token": re.compile(r"\bglpat-[\w-]{20,}"),
-    "Slack token": re.compile(r"\bxox[abposr]-[\w-]{20,}"),
-    "Stripe key": re.compile(r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}\b"),
-    "Anthropic key": re.compile(r"\bsk-ant-[\w-]{24,}"),
-    "OpenAI key": re.compile(r"\bsk-(?:proj-)?[A-Za-z0-9]{32,}\b"),
-    "SendGrid key": re.compile(r"\bSG\.[\w-]{16,40}\.[\w-]{16,60}"),
-    "Twilio key": re.compile(r"\bSK[0-9a-f]{32}\b"),
-    "npm token": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
-    "PyPI token": re.compile(r"\bpypi-[\w-]{50,}"),
-    "JSON web token": re.compile(r"\beyJ[\w-]{10,300}\.eyJ[\w-]{10,2000}\.[\w-]{10,}"),
-    "password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"{}$]{1,100}:([^\s/:@'\"{}$]{6,200})@"),
+_KNOWN: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
+    "private key": (
+        ("-----BEGIN",),
+        re.compile(r"-----BEGIN (?:[A-Z]{1,20} )?PRIVATE KEY-----\s*[A-Za-z0-9+/=]{16}"),
+    ),
+    "AWS access key": (("AKIA", "ASIA"), re.compile(r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b")),
+    "Google API key": (("AIza",), re.compile(r"\bAIza[\w-]{35}\b")),
+    "Google OAuth secret": (("GOCSPX-",), re.compile(r"\bGOCSPX-[\w-]{28}\b")),
+    "GitHub token": (
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{60,})\b"),
+    ),
+    "GitLab token": (("glpat-",), re.compile(r"\bglpat-[\w-]{20,}")),
+    "Slack token": (("xox",), re.compile(r"\bxox[abposr]-[\w-]{20,}")),
+    "Stripe key": (
+        ("sk_live_", "sk_test_", "rk_live_", "rk_test_"),
+        re.compile(r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}\b"),
+    ),
+    "Anthropic key": (("sk-ant-",), re.compile(r"\bsk-ant-[\w-]{24,}")),
+    "OpenAI key": (("sk-",), re.compile(r"\bsk-(?:proj-)?[A-Za-z0-9]{32,}\b")),
+    "SendGrid key": (("SG.",), re.compile(r"\bSG\.[\w-]{16,40}\.[\w-]{16,60}")),
+    "Twilio key": (("SK",), re.compile(r"\bSK[0-9a-f]{32}\b")),
+    "npm token": (("npm_",), re.compile(r"\bnpm_[A-Za-z0-9]{36}\b")),
+    "PyPI token": (("pypi-",), re.compile(r"\bpypi-[\w-]{50,}")),
+    "JSON web token": (("eyJ",), re.compile(r"\beyJ[\w-]{10,300}\.eyJ[\w-]{10,2000}\.[\w-]{10,}")),
+    "password in a URL": (
+        ("://",),
+        re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"{}$]{1,100}:([^\s/:@'\"{}$]{6,200})@"),
+    ),
 }
+"""Kind -> marks of which one must be there (far faster to look for), and the form."""
 _CANDIDATE = re.compile(r"(?<![\w+/=-])([A-Za-z0-9+/_=-]{24,200})(?![\w+/=-])")
-_ASSIGNED = re.compile(
-    r"""(?i)(?:password|passwd|secret|api_?key|access_?token|refresh_?token|auth_?token)["']?\s{0,8}[:=]\s{0,8}
-        ["']([^"'\s]{8,200})["']""",
-    re.VERBOSE,
+_ASSIGNED = re.compile(r"""[:=]\s{0,8}["']([^"'\s]{8,200})["']""")
+_TELLING_NAME = re.compile(
+    r"""(?i)(?:password|passwd|secret|api_?key|access_?token|refresh_?token|auth_?token)["']?\s{0,8}$"""
 )
 _LETTERS = re.compile(r"[A-Z][a-z]{3,}|[a-z]{4,}|[A-Z]{4,}")
 _PRONOUNCEABLE = re.compile(r"(?i)(?=.*[aeiouy])(?!.*[^aeiouy]{4})")
@@ -52,6 +64,7 @@ MIN_ENTROPY_BITS_ASSIGNED = 3.3
 """The same for a value whose name says that it is a secret: then less is needed."""
 
 _MAX_PER_FILE = 20
+_NAME_CHARS = 40
 
 
 def secret_findings(path: str, content: bytes, *, public_text: str) -> Iterator[Finding]:
@@ -80,14 +93,19 @@ def secret_findings(path: str, content: bytes, *, public_text: str) -> Iterator[
 
 def _matches(text: str) -> Iterator[tuple[str, Severity, re.Match[str]]]:
     """(kind, severity, where) of everything that could be a secret; what is found twice comes twice."""
-    for kind, pattern in _KNOWN.items():
-        for match in pattern.finditer(text):
-            if not _PLACEHOLDER.search(match.group(match.lastindex or 0)):
-                yield kind, Severity.CRITICAL, match
-    for pattern, least in ((_ASSIGNED, MIN_ENTROPY_BITS_ASSIGNED), (_CANDIDATE, MIN_ENTROPY_BITS)):
-        for match in pattern.finditer(text):
-            if looks_random(match.group(1), least):
+    for kind, (marks, pattern) in _KNOWN.items():
+        if any(mark in text for mark in marks):
+            for match in pattern.finditer(text):
+                if not _PLACEHOLDER.search(match.group(match.lastindex or 0)):
+                    yield kind, Severity.CRITICAL, match
+    for match in _ASSIGNED.finditer(text):
+        if looks_random(match.group(1), MIN_ENTROPY_BITS_ASSIGNED):
+            before = text[max(0, match.start() - _NAME_CHARS) : match.start()]
+            if _TELLING_NAME.search(before):
                 yield "random token", Severity.MEDIUM, match
+    for match in _CANDIDATE.finditer(text):
+        if looks_random(match.group(1)):
+            yield "random token", Severity.MEDIUM, match
 
 
 def looks_random(value: str, least_bits: float = MIN_ENTROPY_BITS) -> bool:
