@@ -244,13 +244,11 @@ def _simulated(state: PipelineState, envelope: Envelope, fact: e.FixturesCreated
 
 
 def _joined(state: PipelineState, envelope: Envelope) -> Changes:
-    """Both halves are there and none is being made anew: the later one asks for tests.
+    """Once both halves are there, the later one asks for tests.
 
     They are of one research, because a request to research clears both and drops the tasks that would make them.
     """
-    halves = (Service.GENERATOR, Service.FIXTURES)
-    pending = any(t.service in halves for t in state.tasks) or any(f.task.service in halves for f in state.failures)
-    if pending or state.code is None or state.fixtures is None:
+    if state.code is None or state.fixtures is None:
         return {}
     return {"choice": Choice(id=envelope.id, fact=envelope.type)}
 

@@ -24,10 +24,17 @@ class Log:
 
     facts: list[Envelope] = field(default_factory=list)
     state: PipelineState = field(default_factory=PipelineState)
+    taken: list[Envelope] = field(default_factory=list)
+    """The facts that changed more than the position."""
 
-    def put(self, envelope: Envelope) -> None:
+    def put(self, envelope: Envelope) -> bool:
+        """Append a fact; whether it changed anything but the position."""
+        before, self.state = self.state, evolve(self.state, envelope)
         self.facts.append(envelope)
-        self.state = evolve(self.state, envelope)
+        changed = self.state != before.model_copy(update={"position": self.state.position})
+        if changed:
+            self.taken.append(envelope)
+        return changed
 
     def say(
         self, source: Service, fact: e.Fact, *, causation: str | None = None, id: str | None = None
@@ -56,11 +63,9 @@ class Log:
 
     def route(self) -> None:
         """The router at work until it has nothing to say; back-offs end at once."""
-        while todo := (*self.decisions(), *self.due()):
+        while todo := (*self.due(), *self.decisions()):
             self.append(todo[0])
 
     def due(self) -> list[Decision]:
-        if self.state.status.final:
-            return []
         fired = (elapsed(self.state, timer.id) for timer in timers(self.state, self.state.policy))
         return [decision for decision in fired if decision]

@@ -289,6 +289,13 @@ GRAPH: tuple[Scenario, ...] = (
         script={W: [rejected(e.Blame.CONTEXT)] * 2},
     ),
     Scenario(
+        "research does not give back review cycles",
+        f"{_FIRST} review {_IMPROVE} research {_FIRST} review publish:partial completed:partial",
+        PARTIAL,
+        {W: [rejected(), rejected(e.Blame.CONTEXT), rejected()]},
+        {"review_cycles": 1},
+    ),
+    Scenario(
         "an agent recovers",
         f"{_FIRST} timer tests:GENERATE#2 timer tests:GENERATE#3 {_END}",
         script={T: [transient, transient]},
@@ -312,6 +319,12 @@ GRAPH: tuple[Scenario, ...] = (
         f"timer fixtures#2 {_FIRST} {_END}",
         script={F: [transient]},
         hold=(F, "connector.generated"),
+    ),
+    Scenario(
+        "both halves of the join are retried",
+        f"timer generation:GENERATE#2 timer fixtures#2 {_FIRST} {_END}",
+        script={F: [transient], G: [transient]},
+        hold=(F, "timer.elapsed"),
     ),
     Scenario(
         "retries are used up",
