@@ -15,7 +15,9 @@ from services.research.openapi.words import words
 
 VARIABLE = re.compile(r"\{([^{}]+)\}")
 _EXTENSION = re.compile(r"\.(json|xml|js|php|do)$", re.IGNORECASE)
-_RESPONSE_NODES = 600
+_LIST_NODES = 300
+_DETAIL_NODES = 60
+"""Of the response to a path that ends with a variable: enough to see that it is one object."""
 _BODY_NODES = 150
 
 
@@ -133,8 +135,10 @@ def segments_of(path: str) -> tuple[str, ...]:
     return tuple(part for part in _EXTENSION.sub("", path).split("/") if part)
 
 
-def endpoint_of(document: Document, operation: Operation) -> Endpoint:
-    response, pointer, from_example, headers = _response(document, operation)
+def endpoint_of(document: Document, operation: Operation, *, with_response: bool = True) -> Endpoint:
+    """``with_response=False`` leaves the costly part out."""
+    nothing: tuple[dict[str, Any], str, bool, tuple[tuple[str, str], ...]] = ({}, "", False, ())
+    response, pointer, from_example, headers = _response(document, operation) if with_response else nothing
     params = [
         *_declared_params(document, operation),
         *(_body_params(document, operation) if operation.method == "post" else ()),
@@ -220,7 +224,8 @@ def _response(
         return {}, pointer, False, headers
     kind, media = found
     pointer += f"/content/{kind.replace('~', '~0').replace('/', '~1')}"
-    schema = document.schema(media.get("schema"), max_nodes=_RESPONSE_NODES)
+    nodes = _DETAIL_NODES if operation.path.endswith("}") else _LIST_NODES
+    schema = document.schema(media.get("schema"), max_nodes=nodes)
     if tells_structure(schema):
         return schema, f"{pointer}/schema", False, headers
     examples = _examples(document, media, schema)

@@ -37,7 +37,8 @@ from services.research.openapi.ranking import candidate, decide
 from services.research.openapi.rate_limit import find_rate_limit
 from services.research.openapi.schema import schema_candidate
 from services.research.openapi.selector import selector_candidates
-from services.research.openapi.streams import ListEndpoint, list_endpoints
+from services.research.openapi.streams import ListEndpoint, list_endpoints, reads
+from services.research.openapi.words import noun as word_noun
 
 _SURE_KEY = 0.4
 """Below this a primary key is a guess: a named gap instead."""
@@ -69,11 +70,7 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
     Raises:
         Permanent: it describes no list that could be read; the text counts why.
     """
-    endpoints = [
-        endpoint_of(document, operation)
-        for operation in document.operations()
-        if operation.method in ("get", "post")
-    ]
+    endpoints = _reading(document)
     secrets = credential_names(document, endpoints)
     listed, omitted = list_endpoints(_without(endpoint, secrets) for endpoint in endpoints)
     if not listed:
@@ -110,6 +107,14 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
     )
 
 
+def _reading(document: Document) -> list[Endpoint]:
+    """The operations that only read, with their responses; the others are not worth their costly part."""
+    operations = [operation for operation in document.operations() if operation.method in ("get", "post")]
+    rpc = all(operation.method == "post" for operation in operations)
+    bare = (endpoint_of(document, operation, with_response=False) for operation in operations)
+    return [endpoint_of(document, endpoint.operation) for endpoint in bare if reads(endpoint, rpc=rpc)]
+
+
 def _without(endpoint: Endpoint, secrets: frozenset[tuple[str, str]]) -> Endpoint:
     """The endpoint without the parameters that authentication takes care of."""
     kept = tuple(param for param in endpoint.params if (param.location, param.name.lower()) not in secrets)
@@ -119,7 +124,7 @@ def _without(endpoint: Endpoint, secrets: frozenset[tuple[str, str]]) -> Endpoin
 def _nothing(endpoints: list[Endpoint], omitted: list[Gap]) -> str:
     reasons = Counter(gap.reason.split(":")[0].split("(")[0].strip() for gap in omitted)
     told = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(4))
-    looked = f"{len(endpoints)} GET and POST operations were looked at"
+    looked = f"{len(endpoints)} operations that read were looked at"
     return f"no list of records was found to make a stream of: {looked}" + (f" ({told})" if told else "")
 
 
@@ -143,7 +148,7 @@ def _draft(name: str, entry: ListEndpoint, details: Mapping[tuple[str, ...], End
     path = selector.value.path
     endpoint, gaps = entry.endpoint, []
     noun = record_noun(endpoint, path[-1] if path else "")
-    detail = details.get(template_of(endpoint.segments))
+    detail = details.get(template_of(endpoint.segments)) or details.get(endpoint.static_segments[-1:])
     hint = (detail.variables[-1], detail.evidence("the endpoint of one record")) if detail else None
     keys = primary_key_candidates(endpoint, record, noun, hint)
     best_key = max(keys, key=lambda option: option.confidence, default=None)
@@ -179,8 +184,14 @@ def _key_decision(endpoint: Endpoint, keys: list[Candidate[PrimaryKey | None]]) 
 
 
 def _details(endpoints: Iterable[Endpoint]) -> dict[tuple[str, ...], Endpoint]:
-    """Template of a collection's path -> the endpoint of one of its records."""
-    return {
+    """Template of a collection's path -> the endpoint of one of its records; also by the collection's segment
+    alone, for lists of the same that are nested elsewhere (``/devices/{serial}``, ``/networks/{id}/devices``)."""
+    by_segment = {
+        endpoint.static_segments[-1:]: endpoint
+        for endpoint in endpoints
+        if len(endpoint.segments) == 2 and endpoint.ends_with_variable and endpoint.static_segments
+    }
+    return by_segment | {
         template_of(endpoint.segments[:-1]): endpoint
         for endpoint in endpoints
         if endpoint.ends_with_variable and endpoint.method == "get"
@@ -248,6 +259,7 @@ def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, .
                 noun=draft.noun,
                 record=draft.record,
                 key=draft.key.value,
+                also=word_noun(draft.listed.record_name),
                 wanted=tuple(param for param in draft.demands.open if param not in from_config),
             )
         )

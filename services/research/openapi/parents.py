@@ -23,14 +23,22 @@ _GENERIC = vocabulary(
 )
 _MAX_CONSTANTS = 5
 _SMALL_API = 5
+_SHARE = 0.2
+"""Of the streams that need a path variable, for it to be worth a field of the config."""
+_SHORT = 3
+"""Letters of an abbreviation, at least: ``org`` for ``organization``."""
 
 Template = tuple[str, ...]
 
 
 @dataclass
 class Place:
-    """A stream while its place in the tree is looked for. ``path`` may get other variable names than the document's
-    so that inherited ones agree; ``wanted`` are required query parameters that a parent could supply."""
+    """A stream while its place in the tree is looked for.
+
+    ``path`` may get other variable names than the document's so that inherited ones agree; ``noun`` is what a record
+    is called by the path, ``also`` by the response; ``wanted`` are required query parameters that a parent could
+    supply.
+    """
 
     name: str
     path: str
@@ -38,6 +46,7 @@ class Place:
     noun: tuple[str, ...]
     record: dict[str, Any]
     key: tuple[JsonPath, ...] | None
+    also: tuple[str, ...] = ()
     wanted: tuple[Param, ...] = ()
     parents: list[Candidate[Parent | None]] = field(default_factory=list)
     constants: set[str] = field(default_factory=set)
@@ -87,40 +96,42 @@ def grow(places: list[Place]) -> Tree:
     while True:
         forest.grow()
         waiting = forest.waiting
-        choice = _next_constant(waiting, constants, len(places)) if len(constants) < _MAX_CONSTANTS else None
+        choice = _next_constant(forest, constants, len(places)) if len(constants) < _MAX_CONSTANTS else None
         if choice is None:
             break
         constants[choice] = _constant_name(choice, set(constants.values()))
-        for place in places:
+        for place in waiting:
             if choice[1] in place.variables and place.prefix(choice[1]) == choice[0]:
                 place.constants.add(choice[1])
-    reasons = {place.name: _why(place) for place in forest.waiting}
+    reasons = {place.name: _why(place, forest) for place in forest.waiting}
     made = [_constant(places, key, name) for key, name in constants.items()]
     return Tree(tuple(constant for constant in made if constant.users), reasons)
 
 
-def _why(place: Place) -> str:
-    missing = [
-        *(name for name in place.variables if name not in place.constants),
-        *(param.name for param in place.wanted),
-    ]
+def _why(place: Place, forest: _Forest) -> str:
+    needed = [name for name in place.variables if name not in place.constants]
+    missing = [name for name in needed if not forest.could_supply(place, name)] or needed
+    if place.wanted:
+        missing = [*(name for name in missing if name not in needed), *(param.name for param in place.wanted)]
     return f"no list in the document supplies {', '.join(missing)}"
 
 
 def _next_constant(
-    waiting: list[Place], known: Mapping[tuple[Template, str], str], streams: int
+    forest: _Forest, known: Mapping[tuple[Template, str], str], streams: int
 ) -> tuple[Template, str] | None:
-    """The variable that most waiting streams need next. Only what could belong to an account: it comes first in the
-    path, or directly behind another constant (``{owner}/{repo}``), and more than an odd stream waits for it."""
+    """The variable that most waiting streams need next and that no list supplies. Only what could belong to an
+    account: it comes first in the path, or directly behind another constant (``{owner}/{repo}``), and a good part
+    of the API waits for it."""
     users: dict[tuple[Template, str], int] = defaultdict(int)
-    for place in waiting:
-        variable = next((name for name in place.variables if name not in place.constants), None)
+    for place in forest.waiting:
+        missing = (name for name in place.variables if name not in place.constants)
+        variable = next((name for name in missing if not forest.could_supply(place, name)), None)
         if variable is None:
             continue
         prefix = place.prefix(variable)
         if (prefix, variable) not in known and ("{}" not in "".join(prefix) or "{}" in prefix[-1]):
             users[prefix, variable] += 1
-    enough = {key: count for key, count in users.items() if count >= 2 or streams <= _SMALL_API}
+    enough = {key: count for key, count in users.items() if count >= _SHARE * streams or streams <= _SMALL_API}
     return min(enough, key=lambda key: (-enough[key], len(key[0]), key)) if enough else None
 
 
@@ -169,8 +180,8 @@ class _Forest:
             for place in ready:
                 self._done[place.name] = place
                 self._by_template[place.template].append(place)
-                if place.noun:
-                    self._by_noun[place.noun[-1]].append(place)
+                for noun_ in {place.noun[-1:], place.also[-1:]} - {()}:
+                    self._by_noun[noun_[0]].append(place)
             if not ready:
                 return
 
@@ -211,18 +222,40 @@ class _Forest:
         param = place.wanted[0]
         subject = tuple(word for word in noun(param.name) if word not in _GENERIC)
         options: list[Candidate[Parent | None]] = []
-        for parent in self._by_noun.get(subject[-1] if subject else "", ()):
-            if parent.noun != subject and subject[-1:] != parent.noun:
-                continue
+        for score, parent in self._alike(subject):
             found = _field_for(param.name, parent)
             if found is not None and parent is not place:
                 made = Parent(stream=parent.name, bindings=(Binding(variable=param.name, field=found[0]),))
-                options.append(candidate(made, 0.7 - 0.1 * len(parent.variables), param.evidence()))
+                options.append(candidate(made, score, param.evidence()))
         if not options:
             return False
         place.parents = sorted(options, key=lambda option: -option.confidence)[:3]
         place.queried = {param.name: param.name}
         return True
+
+    def could_supply(self, place: Place, variable: str) -> bool:
+        """Whether some list gives what the variable names, whatever else may be missing."""
+        prefix = place.prefix(variable)
+        subject = _subject(variable, prefix)
+        near = [*self._by_template.get(prefix, ()), *(parent for _, parent in self._alike(subject))]
+        return any(parent is not place and _field_for(variable, parent) is not None for parent in near)
+
+    def _alike(self, subject: tuple[str, ...]) -> list[tuple[float, Place]]:
+        """Streams whose records are called ``subject``, or like its end; short paths first."""
+        if not subject:
+            return []
+        found = []
+        for word, parents in self._by_noun.items():
+            if not _same(word, subject[-1]):
+                continue
+            for parent in parents:
+                whole = subject in (parent.noun, parent.also)
+                tail = any(name and subject[-len(name) :] == name for name in (parent.noun, parent.also))
+                score = 0.75 if whole else 0.6 if tail else 0.65 if len(subject) == len(parent.noun) == 1 else 0.0
+                if score:
+                    score -= 0.06 * len(parent.variables) + 0.01 * len(parent.segments)
+                    found.append((max(score, 0.1), parent))
+        return found
 
     def _options(
         self, place: Place, open_variables: list[str]
@@ -231,15 +264,12 @@ class _Forest:
         prefix = place.prefix(variable)
         subject = _subject(variable, prefix)
         near = [(0.95, parent) for parent in self._by_template.get(prefix, ())]
-        alike = [
-            parent for parent in self._by_noun.get(subject[-1] if subject else "", ()) if parent.template != prefix
-        ]
-        for parent in alike:
-            whole = parent.noun == subject
-            tail = subject[-len(parent.noun) :] == parent.noun
-            if whole or tail:
-                score = (0.75 if whole else 0.6) - 0.06 * len(parent.variables) - 0.01 * len(parent.segments)
-                near.append((max(score, 0.1), parent))
+        near += [entry for entry in self._alike(subject) if entry[1].template != prefix]
+        before = noun(prefix[-1]) if prefix and "{}" not in prefix[-1] else ()
+        if before != subject:
+            near += [
+                (0.9 * score, parent) for score, parent in self._alike(before) if _exact_field(variable, parent)
+            ]
         found = []
         for score, parent in near:
             if parent is place:
@@ -250,6 +280,12 @@ class _Forest:
                 note = Evidence(pointer=parent.pointer, note=f"lists what {{{variable}}} names")
                 found.append((score * quality, bound, note, renames))
         return found
+
+
+def _same(one: str, two: str) -> bool:
+    """The same word, or one the abbreviation of the other (``repo``, ``repository``)."""
+    short, long = sorted((one, two), key=len)
+    return one == two or (len(short) >= _SHORT and len(long) >= len(short) + 3 and long.startswith(short))
 
 
 def _covers(place: Place, option: Parent | None, best: Parent, done: Mapping[str, Place]) -> bool:

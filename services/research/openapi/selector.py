@@ -24,12 +24,14 @@ _MAX_DEPTH = 3
 
 
 class Found(NamedTuple):
-    """A place that could hold the records; ``record`` is the schema of one."""
+    """A place that could hold the records; ``record`` is the schema of one. ``named``: it is called like the
+    resource; ``alone``: no other array of objects is beside it."""
 
     selector: Selector
     score: float
     record: dict[str, Any]
     named: bool
+    alone: bool = False
 
 
 def find_records(endpoint: Endpoint) -> list[Found]:
@@ -86,7 +88,7 @@ def _array(endpoint: Endpoint, schema: dict[str, Any], path: JsonPath, *, alone:
         score -= 0.55
     elif not items.get("properties"):
         score -= 0.05
-    return Found(Selector(path=path), score, items, _is_named(endpoint, path[-1]))
+    return Found(Selector(path=path), score, items, _is_named(endpoint, path[-1]), alone)
 
 
 def _bonus(endpoint: Endpoint, path: JsonPath) -> float:

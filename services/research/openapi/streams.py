@@ -25,7 +25,7 @@ _LISTING = vocabulary("list search history query all index find feed log timelin
 _BOOKKEEPING = vocabulary(
     "total count size limit offset page cursor next previous prev more pages start end last first number self "
     "status ok success request message meta metadata links link paging pagination results per kind etag type "
-    "object url error errors warnings version time took timed"
+    "object url error errors warnings version time took timed pagelen perpage maximum"
 )
 _FEW_OWN_FIELDS = 3
 
@@ -45,30 +45,22 @@ class ListEndpoint(NamedTuple):
 
 
 def list_endpoints(endpoints: Iterable[Endpoint]) -> tuple[list[ListEndpoint], list[Gap]]:
-    """Split into streams and omitted operations. An API without GET is read through POST."""
+    """Split into streams and omitted operations."""
     every = list(endpoints)
     detail_parents = {_collection_of(endpoint) for endpoint in every if endpoint.ends_with_variable}
-    has_get = any(endpoint.method == "get" for endpoint in every)
     streams: list[ListEndpoint] = []
     omitted: list[Gap] = []
     for endpoint in every:
-        verdict = _judge(endpoint, detail_parents, rpc=not has_get)
+        verdict = _judge(endpoint, detail_parents)
         if isinstance(verdict, ListEndpoint):
             streams.append(verdict)
-        elif verdict is not None:
+        else:
             omitted.append(Gap(subject=endpoint.key, reason=verdict, evidence=(endpoint.evidence(""),)))
     return _without_doubles(streams, omitted), omitted
 
 
-def _judge(endpoint: Endpoint, detail_parents: set[tuple[str, ...]], *, rpc: bool) -> ListEndpoint | str | None:
-    """A stream, the reason why not, or ``None`` for operations that do not read (nobody asks about those)."""
-    if endpoint.method == "post":
-        if not _reads_by_post(endpoint, rpc=rpc):
-            return None
-    elif endpoint.method != "get":
-        return None
-    if endpoint.operation.raw.get("deprecated") is True and rpc:
-        return "deprecated"
+def _judge(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> ListEndpoint | str:
+    """A stream, or the reason why not."""
     if not endpoint.response:
         return _judge_by_path(endpoint, detail_parents)
     return _judge_by_response(endpoint)
@@ -92,7 +84,8 @@ def _judge_by_response(endpoint: Endpoint) -> ListEndpoint | str:
 def _envelope_score(endpoint: Endpoint, best: Found) -> tuple[float, str]:
     """Is the object around the array an envelope, or a thing of its own?"""
     score, reasons = 0.4 * best.score, []
-    if page_params(endpoint).any or paging_fields(endpoint, best.selector.path).any:
+    fields = paging_fields(endpoint, best.selector.path)
+    if page_params(endpoint).any or fields.any:
         score += 0.35
         reasons.append("paged")
     if best.named:
@@ -100,12 +93,14 @@ def _envelope_score(endpoint: Endpoint, best: Found) -> tuple[float, str]:
         reasons.append("named after the resource")
     own = _own_fields(endpoint.response, best.selector.path)
     score += 0.2 if len(own) == 0 else 0.1 if len(own) <= _FEW_OWN_FIELDS else -0.2
+    if not own and best.alone and not endpoint.ends_with_variable:
+        score += 0.1
     reasons.append(f"{len(own)} fields of its own")
     if any(words(name) in (("id",), ("uuid",), ("gid",), ("sid",)) for name in own):
         score -= 0.35
         reasons.append("an id of its own")
     if endpoint.ends_with_variable:
-        score -= 0.35
+        score -= 0.15 if fields.token or fields.next_url or fields.has_more else 0.35
         reasons.append("the path ends with a variable")
     if _path_lists(endpoint):
         score += 0.15
@@ -142,6 +137,11 @@ def _path_lists(endpoint: Endpoint) -> bool:
     if endpoint.ends_with_variable or not endpoint.resource:
         return False
     return is_plural(endpoint.resource[-1]) or bool(set(endpoint.resource) & _LISTING)
+
+
+def reads(endpoint: Endpoint, *, rpc: bool) -> bool:
+    """Whether the operation only reads: GET, or a POST that does. An API without GET (``rpc``) is read by POST."""
+    return endpoint.method == "get" or (endpoint.method == "post" and _reads_by_post(endpoint, rpc=rpc))
 
 
 def _reads_by_post(endpoint: Endpoint, *, rpc: bool) -> bool:

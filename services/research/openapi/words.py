@@ -16,13 +16,13 @@ def phrases(text: str) -> frozenset[str]:
     return frozenset(text.split("|"))
 
 
-_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[<>]=?")
+_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+[0-9]*|[0-9]+|[<>]=?")
 _GLUED = re.compile(
     r"^(from|to|start|end|begin|min|max|since|until|last|next|page|per|total)(date|time|page|size|count)$"
 )
 _OPERATORS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 _ACRONYM_PLURAL = re.compile(r"\b([A-Z]{2,})s\b")
-_UNCOUNTABLE = vocabulary("data media people children info news series equipment metadata")
+_UNCOUNTABLE = vocabulary("data media people children news series equipment")
 _SINGULAR_S = ("ss", "us", "is", "ics")
 _IRREGULAR = {"people": "person", "children": "child", "indices": "index", "statuses": "status", "men": "man"}
 _IRREGULAR_PLURAL = {one: many for many, one in _IRREGULAR.items()}
@@ -71,7 +71,13 @@ def plural(word: str) -> str:
 
 
 def is_plural(word: str) -> bool:
-    return word in _UNCOUNTABLE or word in _IRREGULAR or (singular(word) != word and not word.isdigit())
+    """``"statistics"`` counts as one: it has no other form."""
+    return (
+        word in _UNCOUNTABLE
+        or (word.endswith("ics") and len(word) > 5)
+        or word in _IRREGULAR
+        or (singular(word) != word and not word.isdigit())
+    )
 
 
 def noun(name: str) -> tuple[str, ...]:
