@@ -113,7 +113,12 @@ def looks_random(value: str, least_bits: float = MIN_ENTROPY_BITS) -> bool:
 
     Not random: UUIDs and hexadecimal hashes (ids, checksums), paths, identifiers made of words, placeholders.
     """
-    if len(value) < 20 or _PLACEHOLDER.search(value) or value.count("/") > len(value) // 8:
+    if "/" in value:
+        return any(looks_random(segment, least_bits) for segment in value.split("/"))
+    parts = re.split("[_-]", value)
+    if len(parts) > 2 and all(part.isalpha() or part.isdigit() or not part for part in parts):
+        return False
+    if len(value) < 20 or _PLACEHOLDER.search(value):
         return False
     classes = [any(map(test, value)) for test in (str.islower, str.isupper, str.isdigit)]
     if not (classes[2] and (classes[0] or classes[1])):

@@ -45,6 +45,8 @@ HARMLESS = (
     "SchemaOfContactsWithNestedAddress2",
     "oauth2_client_credentials_flow_v2",
     "test-token-a8F3kQ9zLm2Xc7Vb1Nw4",
+    "/rest/api/3/fieldconfigurationscheme/mapping",
+    "tax_reporting_us_1099_misc",
     "your_api_key_goes_here_1234567890",
     "abcdefghijklmnopqrstuvwxyz0123456789"[:20],
     "0000000000000000000000000000",
