@@ -6,4 +6,5 @@ from infra.runtime.service import run_agent
 from services.publisher.handler import agent
 from services.publisher.settings import Settings
 
-run_agent(agent(Settings()))
+if __name__ == "__main__":
+    run_agent(agent(Settings()))

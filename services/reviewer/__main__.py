@@ -6,4 +6,5 @@ from infra.runtime.service import run_agent
 from services.reviewer.handler import agent
 from services.reviewer.settings import Settings
 
-run_agent(agent(Settings()))
+if __name__ == "__main__":
+    run_agent(agent(Settings()))
