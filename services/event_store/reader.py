@@ -25,7 +25,7 @@ from services.event_store.watermark import Watermark
 logger = logging.getLogger(__name__)
 
 BATCH = 512
-IDLE_S = 5.0
+IDLE_S = 2.0
 FORGET_CONSUMER_S = 60.0
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 

@@ -243,7 +243,7 @@ async def test_an_artifact_that_comes_in_time_is_waited_for(
     async with running_store(nats_server, tmp_path, artifact_patience_s=5):
         last = await append(bus, life(pipeline_id(1), artifact=ref)[:3])
         await asyncio.sleep(0.2)
-        assert (await ask(bus, "counts", CountsQuery(), Counts)).last_sequence == 0
+        assert (await ask(bus, "counts", CountsQuery(), Counts)).last_sequence < 2  # the first fact that names it
         await bus.artifacts.put(b"[]", "application/json")
         counts = await ask(bus, "counts", CountsQuery(min_seq=last), Counts)
         assert counts.missing == ()
