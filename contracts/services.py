@@ -43,7 +43,23 @@ AGENTS: dict[Service, Face] = {
 """The agents. An agent's natural fact and its own ``*.requested`` open the same kind of task."""
 
 ROUTER = Face(
-    consumes=tuple(e.FACTS.values()),
+    # What may leave it a choice. After its own facts it looks again by itself; who has exactly one thing to do with
+    # a fact (`tests.failed`) is woken by it directly.
+    consumes=(
+        e.ConnectorGenerated,
+        e.FixturesCreated,
+        e.TestsReviewed,
+        e.ReviewApproved,
+        e.ReviewRejected,
+        e.ConnectorPublished,
+        e.AgentFailed,
+        e.ApprovalGranted,
+        e.ApprovalDenied,
+        e.PipelineForked,
+        e.PipelineCancelRequested,
+        e.PipelinePauseRequested,
+        e.PipelineResumeRequested,
+    ),
     emits=(
         e.ResearchRequested,
         e.GenerationRequested,

@@ -71,6 +71,7 @@ class AgentLoop:
         self._attempts.end(Ended.STOPPED)
         while self._active:
             await next(iter(self._active.values())).wait()
+        await self._attempts.close()
 
     async def on_message(self, msg: Msg) -> None:
         """One delivery: in the end it is acknowledged, given back, or buried."""
@@ -140,7 +141,7 @@ class AgentLoop:
             return envelope if open_task(now.state, self._service, task.id) else None
 
         log, states = self._runtime.bus.log, self._runtime.states
-        if await self._persist(lambda: append_decided(log, states, folded, pipeline, decide)) is None:
+        if await self._persist(lambda: append_decided(log, states, folded, pipeline, decide, fold=False)) is None:
             logger.info("the answer to task %s came too late and is dropped", task.id)
 
     async def _after_cancel(self, msg: Msg, pipeline: str, task: Task) -> None:
@@ -162,10 +163,9 @@ class AgentLoop:
 
     async def _done(self, msg: Msg) -> None:
         try:
-            await msg.ack_sync(timeout=self._settings.request_timeout_s)
-        except (TimeoutError, nats.errors.Error) as error:
-            # Delivered again, it finds its task closed.
-            logger.warning("an acknowledgement was not confirmed: %r", error)
+            await msg.ack()  # without waiting: should it get lost, the next delivery finds the task closed
+        except nats.errors.Error as error:
+            logger.warning("an acknowledgement was not sent: %r", error)
 
     async def _give_back(self, msg: Msg, task: str, *, delay_s: float | None = None) -> None:
         """Not done, and no strike: somebody gets it again, at once or after ``delay_s``."""

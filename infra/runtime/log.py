@@ -208,15 +208,22 @@ class States:
 
 
 async def append_decided(
-    log: EventLog, states: States, folded: Folded, pipeline: str, decide: Callable[[Folded], Envelope | None]
+    log: EventLog,
+    states: States,
+    folded: Folded,
+    pipeline: str,
+    decide: Callable[[Folded], Envelope | None],
+    *,
+    fold: bool = True,
 ) -> Folded | None:
     """Append what ``decide`` makes of the state; when refused, reload and let it decide again.
 
     ``decide`` gets the newest state and returns the envelope, or None if there is nothing to say any more.
 
     Returns:
-        The state with the envelope in it, or None if ``decide`` had nothing to say. When the append was
-        answered too late but happened, it is found by its id and not repeated.
+        The state with the envelope in it (without ``fold``: the one it was decided on), or None if ``decide``
+        had nothing to say. When the append was answered too late but happened, it is found by its id and not
+        repeated.
 
     Raises:
         Transient: the bus does not answer, or others were faster 50 times.
@@ -234,5 +241,7 @@ async def append_decided(
                 return folded
             await asyncio.sleep(0.001 * attempt)
             continue
+        if not fold:
+            return folded
         return states.absorb(sequence, folded.last, envelope) or await states.load(pipeline, at_least=sequence)
     raise Transient(f"other facts came first {_MAX_DECISIONS} times in a row", where=pipeline)
