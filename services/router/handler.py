@@ -1,0 +1,210 @@
+"""A fact, a timer or a start wakes the router for one pipeline; what it does then follows from the state alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import nats.errors
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from contracts import subjects
+from contracts.envelope import Envelope, UnknownFact, wrap
+from contracts.errors import Transient
+from contracts.pipeline import PipelineState
+from contracts.services import Service
+from infra.runtime import clock
+from infra.runtime.log import PREVIOUS, Folded, append_decided
+from infra.runtime.service import Runtime, Setup
+from infra.runtime.timers import set_timer
+from services.router.open_pipelines import open_pipelines
+from services.router.policy import Decision, decide, elapsed, timers
+from services.router.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+_TROUBLES = (Transient, TimeoutError, nats.errors.Error)
+T = TypeVar("T")
+
+
+def router(settings: Settings) -> Setup:
+    """The service's setup: consume all facts and fired timers, and look at every open pipeline once."""
+
+    async def setup(runtime: Runtime) -> None:
+        desk = Router(runtime, settings)
+        runtime.subscribe(desk.on_fact, slots=settings.slots)
+        runtime.subscribe_timers(desk.on_timer)
+        runtime.on_stop.append(desk.stop)
+        runtime.spawn(desk.sweep(), "sweep")
+
+    return setup
+
+
+class Router:
+    """One pipeline at a time per id, many ids at once."""
+
+    def __init__(self, runtime: Runtime, settings: Settings) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._log = runtime.bus.log
+        self._states = runtime.states
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._stopping = False
+
+    async def stop(self) -> None:
+        """What is being tried again is given back."""
+        self._stopping = True
+
+    # --- what wakes it --------------------------------------------------------------------------
+
+    async def on_fact(self, msg: Msg) -> None:
+        """A fact of the log; it was delivered at least once, so it may be old news."""
+
+        async def work(pipeline: str) -> None:
+            await self._settle(pipeline, await self._current(pipeline, msg))
+
+        await self._handle(msg, msg.subject.split(".", 2)[1], work)
+
+    async def on_timer(self, msg: Msg) -> None:
+        """A back-off is over: say so in the log, if the pipeline still waits for it."""
+        timer = msg.data.decode(errors="replace")
+
+        async def work(pipeline: str) -> None:
+            folded = await self._states.load(pipeline)
+            told = await self._append(pipeline, folded, lambda state: elapsed(state, timer))
+            await self._settle(pipeline, told or folded)
+
+        await self._handle(msg, msg.subject.rpartition(".")[2], work)
+
+    async def sweep(self) -> None:
+        """Look at all open pipelines: whatever was decided, scheduled or lost before this start."""
+        timeout_s = self._runtime.settings.request_timeout_s
+        found = await self._insist("sweep", lambda: open_pipelines(self._runtime.bus.nc, timeout_s=timeout_s))
+        queue = iter(found)
+
+        async def worker() -> None:
+            for pipeline in queue:
+                try:
+                    await self._insist(pipeline, lambda p=pipeline: self._look(p))  # type: ignore[misc]
+                except UnknownFact as error:
+                    logger.error("left alone at the start: %s", error)
+
+        await asyncio.gather(*(worker() for _ in range(self._settings.sweep_width)))
+        logger.info("looked at %d open pipelines", len(found))
+
+    async def _look(self, pipeline: str) -> None:
+        async with self._alone(pipeline):
+            await self._settle(pipeline, await self._states.load(pipeline))
+
+    # --- what it does ---------------------------------------------------------------------------
+
+    async def _current(self, pipeline: str, msg: Msg) -> Folded:
+        """The state with this message in it; the log is asked only if facts before it are missing here."""
+        sequence = msg.metadata.sequence.stream
+        known = self._states.peek(pipeline)
+        if known is not None and known.last >= sequence:
+            return known
+        previous = (msg.headers or {}).get(PREVIOUS)
+        if previous is not None:
+            try:
+                folded = self._states.absorb(sequence, int(previous), Envelope.decode(msg.data))
+            except ValidationError:
+                folded = None  # `load` leaves out what is no envelope, and says so
+            if folded is not None:
+                return folded
+        return await self._states.load(pipeline, at_least=sequence)
+
+    async def _settle(self, pipeline: str, folded: Folded) -> None:
+        """Append decisions until there is nothing to decide, then see to the timers."""
+        while (after := await self._append(pipeline, folded, self._first)) is not None:
+            folded = after
+        state = (self._states.peek(pipeline) or folded).state
+        for timer in timers(state, state.policy):
+            await set_timer(self._runtime.bus, pipeline, timer.id, timer.due)
+
+    def _first(self, state: PipelineState) -> Decision | None:
+        return next(iter(decide(state, state.policy, code_version=self._settings.code_version)), None)
+
+    async def _append(
+        self, pipeline: str, folded: Folded, choose: Callable[[PipelineState], Decision | None]
+    ) -> Folded | None:
+        """Append what ``choose`` makes of the newest state; ``None`` if that is nothing."""
+
+        def envelope(now: Folded) -> Envelope | None:
+            if (decision := choose(now.state)) is None:
+                return None
+            return wrap(
+                decision.fact,
+                id=decision.id,
+                pipeline=pipeline,
+                source=Service.ROUTER.value,
+                time=clock.now(),
+                causation=decision.causation,
+            )
+
+        after = await append_decided(self._log, self._states, folded, pipeline, envelope)
+        if after is not None and after.state.status.final and not folded.state.status.final:
+            await self._ended(pipeline, after.state)
+        return after
+
+    async def _ended(self, pipeline: str, state: PipelineState) -> None:
+        """Whoever still works for a pipeline that was cancelled or failed may stop."""
+        logger.info("pipeline %s (%s): %s %s", pipeline, state.name, state.status, state.reason or "")
+        if state.version is None:
+            await self._runtime.bus.nc.publish(subjects.cancel(pipeline))
+
+    # --- the message ----------------------------------------------------------------------------
+
+    async def _handle(self, msg: Msg, pipeline: str, work: Callable[[str], Awaitable[None]]) -> None:
+        """Acknowledge a wake-up when its pipeline is settled."""
+
+        async def alone() -> None:
+            async with self._alone(pipeline):
+                await work(pipeline)
+
+        problems = self._runtime.health.problems
+        try:
+            await self._insist(pipeline, alone)
+        except UnknownFact as error:
+            problems[pipeline] = str(error)
+            logger.error("%s; it is looked at again in %g s", error, self._runtime.settings.unknown_retry_s)
+            await msg.nak(delay=self._runtime.settings.unknown_retry_s)
+        except _TROUBLES as error:
+            logger.warning("pipeline %s is given back: %s", pipeline, error)
+            await msg.nak()
+        else:
+            problems.pop(pipeline, None)
+            await msg.ack()
+
+    async def _insist(self, what: str, operation: Callable[[], Awaitable[T]]) -> T:
+        """Try again while the bus has trouble; waiting holds up no other pipeline than the bus itself does."""
+        attempt = 0
+        while True:
+            try:
+                return await operation()
+            except _TROUBLES as error:
+                if self._stopping:
+                    raise
+                logger.warning("the bus has trouble with %s, trying again: %r", what, error)
+            await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+            attempt += 1
+
+    @asynccontextmanager
+    async def _alone(self, pipeline: str) -> AsyncIterator[None]:
+        """One at a time for this pipeline; the lock goes with its last user."""
+        lock, users = self._locks.get(pipeline, (asyncio.Lock(), 0))
+        self._locks[pipeline] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[pipeline]
+            if users == 1:
+                del self._locks[pipeline]
+            else:
+                self._locks[pipeline] = (lock, users - 1)

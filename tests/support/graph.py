@@ -1,0 +1,110 @@
+"""The whole graph on a real bus: the real router, agents that follow a script, all in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts import events as e
+from contracts.envelope import Envelope
+from contracts.pipeline import PipelineState, evolve
+from contracts.services import AGENTS, Service
+from infra.runtime import clock
+from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.bus import Bus
+from infra.runtime.log import Conflict, States
+from infra.runtime.nats_server import NatsServer
+from infra.runtime.service import Runtime, running, serving
+from infra.runtime.settings import BusSettings
+from services.router.handler import router
+from services.router.settings import Settings
+from tests.support.nats import append
+from tests.support.scripted import Cast, Scenario
+
+
+@dataclass
+class Stage:
+    """Pipelines of this stage follow the scenario that they were submitted with."""
+
+    bus: Bus
+    casts: dict[str, tuple[Scenario, Cast]]
+
+    async def submit(self, scenario: Scenario) -> str:
+        pipeline = clock.new_id()
+        self.casts[pipeline] = (scenario, Cast(scenario.script))
+        await append(self.bus, pipeline, scenario.submitted(), source=Service.GATEWAY)
+        return pipeline
+
+    async def fork(self, parent: str, at: int) -> str:
+        pipeline = clock.new_id()
+        self.casts[pipeline] = self.casts[parent]
+        await append(self.bus, pipeline, e.PipelineForked(parent=parent, at=at), source=Service.GATEWAY)
+        return pipeline
+
+    async def tell(self, pipeline: str, fact: e.Fact) -> None:
+        """A user says ``fact``, as the gateway would: again, if another fact came first."""
+        while True:
+            try:
+                await append(self.bus, pipeline, fact, source=Service.GATEWAY)
+                return
+            except Conflict:
+                await asyncio.sleep(0.001)
+
+    async def facts(self, pipeline: str) -> list[Envelope]:
+        return [envelope for _, envelope in await self.bus.log.history(pipeline)]
+
+    async def state(self, pipeline: str) -> PipelineState:
+        """Folded anew from the log, apart from what the services keep."""
+        return (await States(self.bus.log, evolve).load(pipeline)).state
+
+    async def until(
+        self, pipeline: str, reached: Callable[[PipelineState], bool], *, timeout_s: float = 20
+    ) -> PipelineState:
+        """The state, as soon as ``reached`` says so.
+
+        Raises:
+            TimeoutError: it did not come to that; the text has the pipeline's facts.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not reached(state := await self.state(pipeline)):
+                    await asyncio.sleep(0.01)
+                return state
+        except TimeoutError:
+            raise TimeoutError(f"not reached after {[fact.type for fact in await self.facts(pipeline)]}") from None
+
+    async def end(self, pipeline: str) -> PipelineState:
+        return await self.until(pipeline, lambda state: state.status.final)
+
+    async def play(self, job: Job, workspace: Path, tools: Tools) -> e.Fact:
+        scenario, cast = self.casts[job.state.id]
+        service, fact = scenario.hold or (None, "")
+        while service == job.task.service and all(f.type != fact for f in await self.facts(job.state.id)):
+            await asyncio.sleep(0.01)
+        return cast.answer(job.state, job.task)
+
+
+@asynccontextmanager
+async def stage(
+    server: NatsServer, bus: Bus, settings: BusSettings, *, routers: int = 1, slots: int = 2
+) -> AsyncIterator[Stage]:
+    """All agents with ``slots`` each, and so many replicas of the router."""
+    theatre = Stage(bus, {})
+    async with AsyncExitStack() as stack:
+        for service in AGENTS:
+            own = server.settings(service, settings).model_copy(update={"slots": slots})
+            await stack.enter_async_context(running(Agent(service, theatre.play), own))
+        for _ in range(routers):
+            await stack.enter_async_context(routing(server, settings))
+        yield theatre
+
+
+@asynccontextmanager
+async def routing(server: NatsServer, settings: BusSettings) -> AsyncIterator[Runtime]:
+    """One replica of the router."""
+    own = server.settings(Service.ROUTER, settings)
+    async with serving(Service.ROUTER, router(Settings(code_version="test")), own) as runtime:
+        yield runtime
