@@ -94,12 +94,18 @@ class _Upgrade:
             if key not in ("parameters", "responses", "consumes", "produces", "schemes")
         }
         out["parameters"] = [self.parameter(entry) for entry in own if not _is_body(self._looked_up(entry))]
-        bodies = [found for entry in (*common, *own) if _is_body(found := self._looked_up(entry))]
+        bodies = self._bodies(own)
+        inherited = self._bodies(common)
+        if not bodies or bodies[0].get("in") == "formData":
+            bodies = [entry for entry in inherited if not bodies or entry.get("in") == "formData"] + bodies
         if bodies:
             out["requestBody"] = self.body(bodies, consumes)
         responses = _dict(operation.get("responses"))
         out["responses"] = {status: self.response(item, produces) for status, item in responses.items()}
         return out
+
+    def _bodies(self, entries: list[Any]) -> list[dict[str, Any]]:
+        return [found for entry in entries if _is_body(found := self._looked_up(entry))]
 
     def _looked_up(self, entry: Any) -> dict[str, Any]:
         if not isinstance(entry, dict):

@@ -53,6 +53,7 @@ _GENERIC = frozenset(
     ]
 )
 _EXCLUSIVE = frozenset({"gt", "after", "greater"})
+_INCLUSIVE = re.compile(r"\b(at|on) or (after|later|since)|or equal|equal or|\binclusive|greater than or|\bsince\b")
 _EPOCH = re.compile(r"\b(unix|epoch|seconds since|posix)\b")
 _MILLIS = re.compile(r"\bmilli-?seconds?\b|\bms\b")
 _DATED = re.compile(r"\b(date|time|timestamp|datetime|iso ?-?8601|rfc ?-?3339|unix|epoch|yyyy|when|since|day)\b")
@@ -151,7 +152,7 @@ def _plain_filter(param: Param) -> list[_Filter]:
         return []
     if generic:
         stems = _stems_of_text(param.text)
-    inclusive = not set(own) & _EXCLUSIVE
+    inclusive = not set(own) & _EXCLUSIVE or _INCLUSIVE.search(param.text) is not None
     return [_Filter(param, param.name, stems, generic, inclusive, _param_format(param))]
 
 

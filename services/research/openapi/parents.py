@@ -35,9 +35,9 @@ Template = tuple[str, ...]
 class Place:
     """A stream while its place in the tree is looked for.
 
-    ``path`` may get other variable names than the document's so that inherited ones agree; ``noun`` is what a record
-    is called by the path, ``also`` by the response; ``wanted`` are required query parameters that a parent could
-    supply.
+    ``path`` may get other variable names than the document's so that inherited ones agree; ``noun`` is what a
+    record is called by the path, ``also`` by the response; ``wanted`` are required query parameters that a parent
+    could supply.
     """
 
     name: str

@@ -17,6 +17,11 @@ _SAID = re.compile(
     r"(\d{1,4})?[\s-]*(second|sec|minute|min|hour|day)s?\b",
     re.IGNORECASE,
 )
+_LIMITED = re.compile(
+    r"(?:requests?|calls?|rate)\b[^.\n]{0,40}?\blimit(?:ed|s)?\s*(?:to|is|of|:|at)\s+(\d{1,3}(?:,\d{3})+|\d{1,7})\s*"
+    r"(?:per|/|every|each|an?)\s*(\d{1,4})?[\s-]*(second|sec|minute|min|hour|day)s?\b",
+    re.IGNORECASE,
+)
 
 
 def find_rate_limit(document: Document, endpoints: Iterable[Endpoint]) -> Decision[RateLimit | None]:
@@ -30,7 +35,7 @@ def find_rate_limit(document: Document, endpoints: Iterable[Endpoint]) -> Decisi
             if status == "429"
         ]
     for place, text in texts:
-        for match in _SAID.finditer(text):
+        for match in (*_SAID.finditer(text), *_LIMITED.finditer(text)):
             requests = int(match[1].replace(",", ""))
             per_s = _SECONDS[match[3].lower()] * int(match[2] or 1)
             if requests >= 1 and per_s > 0:

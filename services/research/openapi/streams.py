@@ -72,6 +72,10 @@ def _judge_by_response(endpoint: Endpoint) -> ListEndpoint | str:
         return "its response is one object" if type_of(endpoint.response) == "object" else "its response is no list"
     best = found[0]
     if type_of(best.record) not in ("object", ""):
+        if best.selector.path and (
+            endpoint.ends_with_variable or _own_fields(endpoint.response, best.selector.path)
+        ):
+            return "its response is one object"
         return f"it lists plain values ({type_of(best.record)}), not records"
     if not best.selector.path and best.selector.shape == "array":
         return ListEndpoint(endpoint, found, 0.95, "the response is a list")
