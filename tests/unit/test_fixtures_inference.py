@@ -1,0 +1,373 @@
+"""Small documents written by hand -> what the server they describe must do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from contracts.errors import Rejected
+from contracts.simulation import ApiKeyCheck, BasicCheck, BearerCheck, Endpoint, OAuth2Check, SimulatedApi
+from infra.runtime.documents import load
+from services.fixtures.handler import simulate
+from services.fixtures.inference.infer import infer
+
+USER = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {
+        "id": {"type": "integer"},
+        "name": {"type": "string"},
+        "created_at": {"type": "string", "format": "date-time"},
+        "updated_at": {"type": "string", "format": "date-time"},
+    },
+}
+
+
+def operation(schema: Any = None, *params: dict[str, Any], headers: Any = None, **more: Any) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}} if schema is not None else {}
+    response: dict[str, Any] = {"description": "ok", "content": content}
+    if headers:
+        response["headers"] = headers
+    return {"get": {"parameters": list(params), "responses": {"200": response}, **more}}
+
+
+def query(name: str, kind: str = "integer", **more: Any) -> dict[str, Any]:
+    description = more.pop("description", "")
+    return {"name": name, "in": "query", "description": description, "schema": {"type": kind, **more}}
+
+
+def page_of(**members: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {"users": {"type": "array", "items": USER}, **members}}
+
+
+def understood(paths: dict[str, Any], **document: Any) -> SimulatedApi:
+    raw = {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": paths, **document}
+    return infer(load(json.dumps(raw).encode(), where="test"))
+
+
+def users(schema: Any, *params: dict[str, Any], **more: Any) -> Endpoint:
+    return understood({"/users": operation(schema, *params, **more)}).endpoints["GET /users"]
+
+
+LIST = {"type": "array", "items": USER}
+
+
+@pytest.mark.parametrize(
+    ("schema", "path", "shape"),
+    [
+        (LIST, (), "array"),
+        (page_of(), ("users",), "array"),
+        (page_of(errors={"type": "array", "items": {"type": "object"}}), ("users",), "array"),
+        ({"type": "object", "properties": {"data": LIST, "included": LIST}}, ("data",), "array"),
+        (
+            {"type": "object", "properties": {"response": {"type": "object", "properties": {"docs": LIST}}}},
+            ("response", "docs"),
+            "array",
+        ),
+        ({"type": "object", "additionalProperties": USER}, (), "map"),
+        (USER, (), "single"),
+        ({"type": "object", "properties": {"user": USER}}, ("user",), "single"),
+    ],
+)
+def test_records_are_found_where_they_are(schema: Any, path: tuple[str, ...], shape: str) -> None:
+    found = users(schema)
+    assert (found.records.path, found.records.shape) == (path, shape)
+    assert found.ground("records").stated
+    assert found.records.identity[0] == ("id",)
+
+
+def test_a_list_inside_one_thing_is_not_the_records() -> None:
+    project = {
+        **USER["properties"],
+        "tags": {"type": "array", "items": {"type": "object", "properties": {"t": {}}}},
+    }
+    paths = {"/projects/{id}": operation({"type": "object", "properties": project})}
+    assert understood(paths).endpoints["GET /projects/{id}"].records.shape == "single"
+
+
+def test_without_a_schema_a_list_is_assumed_and_said_to_be() -> None:
+    found = users({})
+    assert (found.records.shape, found.records.identity[0]) == ("array", ("id",))
+    assert not found.ground("records").stated
+    assert found.position.kind == "none"
+
+
+def test_an_example_stands_in_for_a_schema() -> None:
+    silent = operation({})
+    silent["get"]["responses"]["200"]["content"]["application/json"]["example"] = {"items": [{"uuid": "x", "n": 1}]}
+    found = understood({"/users": silent}).endpoints["GET /users"]
+    assert found.records.path == ("items",)
+    assert found.records.identity[0] == ("uuid",)
+    assert found.records.examples == ({"uuid": "x", "n": 1},)
+
+
+def test_what_holds_no_records_is_left_out_with_the_reason() -> None:
+    names = {
+        "type": "object",
+        "properties": {"values": {"type": "array", "items": {"type": "string"}}, "total": {"type": "integer"}},
+    }
+    picture = {"get": {"responses": {"200": {"description": "", "content": {"image/png": {}}}}}}
+    empty = {"get": {"responses": {"204": {"description": "nothing"}}}}
+    post = {"post": {"responses": {"200": {"description": "", "content": {"application/json": {"schema": LIST}}}}}}
+    made = understood({"/a": operation(names), "/b": picture, "/c": empty, "/users": post, "/d": operation(LIST)})
+    assert list(made.endpoints) == ["GET /d"]
+    assert {gap.subject for gap in made.omitted} == {"GET /a", "GET /b", "GET /c"}
+
+
+PAGINGS: list[tuple[str, Any, tuple[dict[str, Any], ...], tuple[str, str], set[str]]] = [
+    ("nothing", LIST, (), ("none", ""), set()),
+    ("page alone", LIST, (query("page"), query("per_page")), ("page", "page"), set()),
+    (
+        "offset and total",
+        page_of(total_count={"type": "integer"}),
+        (query("offset"), query("limit")),
+        ("offset", "offset"),
+        {"total"},
+    ),
+    (
+        "cursor in the body",
+        page_of(meta={"type": "object", "properties": {"next_cursor": {"type": "string", "nullable": True}}}),
+        (query("cursor", "string"),),
+        ("cursor", "cursor"),
+        {"next_cursor"},
+    ),
+    (
+        "token",
+        page_of(nextPageToken={"type": "string"}),
+        (query("pageToken", "string"),),
+        ("cursor", "pageToken"),
+        {"next_cursor"},
+    ),
+    (
+        "last record",
+        page_of(has_more={"type": "boolean"}),
+        (query("starting_after", "string"),),
+        ("last_record", "starting_after"),
+        {"has_more"},
+    ),
+    (
+        "next url over pages",
+        page_of(next={"type": "string", "format": "uri"}, page={"type": "integer"}),
+        (query("page"),),
+        ("page", "page"),
+        {"next_url", "page"},
+    ),
+    ("next url alone", page_of(next_url={"type": "string"}), (), ("cursor", "cursor"), {"next_url"}),
+    (
+        "next in links",
+        page_of(links={"type": "object", "properties": {"next": {"type": "string"}}}),
+        (query("page[cursor]", "string"),),
+        ("cursor", "page[cursor]"),
+        {"next_url"},
+    ),
+    (
+        "opaque page",
+        page_of(next_page={"type": "string", "nullable": True}),
+        (query("page", "string", description="A cursor for pagination"),),
+        ("cursor", "page"),
+        {"next_cursor"},
+    ),
+    (
+        "next page number",
+        page_of(next_page={"type": "integer", "nullable": True}),
+        (query("page"),),
+        ("page", "page"),
+        {"next_page"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "schema", "params", "position", "kinds"), PAGINGS, ids=[p[0] for p in PAGINGS])
+def test_paging_is_what_the_responses_tell(
+    name: str, schema: Any, params: tuple[dict[str, Any], ...], position: tuple[str, str], kinds: set[str]
+) -> None:
+    found = users(schema, *params)
+    assert (found.position.kind, found.position.param) == position
+    assert {signal.kind for signal in found.signals} == kinds
+
+
+def test_a_link_header_pages() -> None:
+    found = users(LIST, query("page"), headers={"Link": {"description": "next"}, "X-Total-Count": {"schema": {}}})
+    assert [(s.kind, s.header) for s in found.signals] == [("link", "Link"), ("total", "X-Total-Count")]
+    assert found.position.kind == "page"
+
+
+def test_a_cursor_that_nobody_hands_out_is_a_gap() -> None:
+    api = understood({"/users": operation(LIST, query("cursor", "string"))})
+    found = api.endpoints["GET /users"]
+    assert not found.ground("paging").stated
+    assert [gap.subject for gap in api.gaps] == ["GET /users paging"]
+    assert [signal.kind for signal in found.signals] == ["link"]
+
+
+@pytest.mark.parametrize(
+    ("param", "first"),
+    [
+        (query("page"), 1),
+        (query("page", default=0), 0),
+        (query("page", minimum=0), 0),
+        (query("page", description="Zero-based page number"), 0),
+        (query("page", description="starts at 1", minimum=0), 1),
+    ],
+)
+def test_the_first_page_is_what_the_document_says(param: dict[str, Any], first: int) -> None:
+    assert users(LIST, param).position.first == first
+
+
+def test_page_sizes_come_from_the_schema_or_the_description() -> None:
+    stated = users(LIST, query("page"), query("limit", default=25, maximum=100)).size
+    assert (stated.param, stated.default, stated.maximum, stated.over) == ("limit", 25, 100, "reject")
+    told = users(LIST, query("page"), query("limit", description="Max 200, defaults to 50.")).size
+    assert (told.default, told.maximum, told.over) == (50, 200, "cap")
+    fixed = users(LIST, query("page"), description="Returns 10 results per page.").size
+    assert (fixed.param, fixed.default) == (None, 10)
+
+
+@pytest.mark.parametrize(
+    ("param", "field", "op", "form"),
+    [
+        (query("updated_since", "string", format="date-time"), "updated_at", "gte", "date-time"),
+        (query("created_after", "string", format="date"), "created_at", "gte", "date"),
+        (
+            query("until", "string", description="Only what changed before this time"),
+            "updated_at",
+            "lte",
+            "date-time",
+        ),
+        (
+            query("since", "integer", description="unix timestamp of creation: created"),
+            "created_at",
+            "gte",
+            "epoch_s",
+        ),
+        (query("updated_at[gt]", "string", format="date-time"), "updated_at", "gt", "date-time"),
+    ],
+)
+def test_time_filters_are_bound_to_their_field(param: dict[str, Any], field: str, op: str, form: str) -> None:
+    found = users(LIST, param)
+    assert [(f.field[-1], f.op, f.format) for f in found.filters] == [(field, op, form)]
+
+
+def test_paging_parameters_are_no_filters() -> None:
+    found = users(
+        page_of(has_more={"type": "boolean"}), query("starting_after", "string"), query("ending_before", "string")
+    )
+    assert found.filters == ()
+
+
+def test_path_variables_name_records_of_their_list() -> None:
+    task = {"type": "object", "properties": {"id": {"type": "string"}, "user_id": {"type": "integer"}}}
+    api = understood(
+        {
+            "/users": operation(LIST),
+            "/users/{userId}": operation(USER),
+            "/users/{userId}/tasks": operation({"type": "array", "items": task}),
+            "/users/{userId}/tasks/{task_id}/notes": operation(LIST),
+            "/regions/{region}/users": operation(LIST),
+        }
+    )
+
+    def bound(key: str) -> list[tuple[str, str, tuple[str, ...], tuple[str, ...] | None]]:
+        bindings = api.endpoints[key].bindings
+        return [(b.variable, b.sources[0].endpoint, b.sources[0].field, b.record_field) for b in bindings]
+
+    assert bound("GET /users/{userId}") == [("userId", "GET /users", ("id",), ("id",))]
+    assert bound("GET /users/{userId}/tasks") == [("userId", "GET /users", ("id",), ("user_id",))]
+    notes = "GET /users/{userId}/tasks/{task_id}/notes"
+    assert [entry[:3] for entry in bound(notes)] == [
+        ("userId", "GET /users", ("id",)),
+        ("task_id", "GET /users/{userId}/tasks", ("id",)),
+    ]
+    assert api.endpoints[notes].bindings[1].sources[0].shared == {"userId": "userId"}
+    assert bound("GET /regions/{region}/users") == []
+    assert "GET /regions/{region}/users parents" in {gap.subject for gap in api.gaps}
+
+
+def test_doors_are_those_of_the_security_schemes() -> None:
+    schemes = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+        "basic": {"type": "http", "scheme": "basic"},
+        "oauth": {
+            "type": "oauth2",
+            "flows": {"clientCredentials": {"tokenUrl": "https://login.example.com/v2/token", "scopes": {}}},
+        },
+    }
+    paths = {
+        "/users": operation(LIST),
+        "/open": operation(LIST, security=[]),
+        "/both": operation(LIST, security=[{"key": [], "basic": []}]),
+    }
+    api = understood(paths, components={"securitySchemes": schemes}, security=[{"oauth": []}, {"key": []}])
+    key = ApiKeyCheck(location="header", name="X-Api-Key", prefix="")
+    oauth = OAuth2Check(token_path="/v2/token", grants=("client_credentials",))
+    ways = {name: api.auth if e.auth is None else e.auth for name, e in api.endpoints.items()}
+    assert ways == {"GET /users": ((oauth,), (key,)), "GET /open": (), "GET /both": ((key, BasicCheck()),)}
+
+
+def test_a_credential_header_is_a_door_where_no_scheme_is_declared() -> None:
+    token = {"name": "X-Server-Token", "in": "header", "required": True, "schema": {"type": "string"}}
+    api = understood({"/users": operation(LIST, token)})
+    assert api.auth == ((ApiKeyCheck(location="header", name="X-Server-Token", prefix=""),),)
+    assert api.endpoints["GET /users"].accepts == ()
+
+
+def test_a_declared_scheme_that_nobody_requires_is_still_a_door() -> None:
+    schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
+    api = understood({"/users": operation(LIST)}, components={"securitySchemes": schemes})
+    assert api.auth == ((BearerCheck(),),)
+    assert not api.endpoints["GET /users"].ground("auth").stated
+
+
+def test_a_search_by_post_is_an_endpoint_whose_page_is_in_the_body() -> None:
+    body = {
+        "type": "object",
+        "required": ["entity"],
+        "properties": {"entity": {"type": "string"}, "offset": {"type": "integer"}, "limit": {"type": "integer"}},
+    }
+    search = {
+        "requestBody": {"content": {"application/json": {"schema": body}}},
+        "responses": {"200": {"description": "", "content": {"application/json": {"schema": page_of()}}}},
+    }
+    found = understood({"/users/search": {"post": search}}).endpoints["POST /users/search"]
+    assert (found.position.kind, found.position.location, found.size.location) == ("offset", "body", "body")
+    assert [(a.name, a.location) for a in found.accepts if a.required] == [("entity", "body")]
+
+
+def test_the_base_path_is_that_of_the_first_server() -> None:
+    servers = [
+        {
+            "url": "https://{shop}.example.com/{version}/api/",
+            "variables": {"version": {"default": "v2"}, "shop": {"default": "x"}},
+        }
+    ]
+    assert understood({"/users": operation(LIST)}, servers=servers).base_path == "/v2/api"
+
+
+def test_a_document_without_records_is_rejected() -> None:
+    raw = {
+        "openapi": "3.0.3",
+        "info": {"title": "t", "version": "1"},
+        "paths": {"/x": {"delete": {"responses": {}}}},
+    }
+    with pytest.raises(Rejected, match="nothing to serve"):
+        simulate(json.dumps(raw).encode(), "test")
+
+
+def test_recursive_and_contradictory_schemas_are_bounded() -> None:
+    node: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "minLength": 10**9},
+            "n": {"type": "integer", "minimum": 5, "maximum": 1},
+        },
+    }
+    node["properties"]["children"] = {
+        "type": "array",
+        "minItems": 10**6,
+        "items": {"$ref": "#/components/schemas/Node"},
+    }
+    paths = {"/nodes": operation({"type": "array", "items": {"$ref": "#/components/schemas/Node"}})}
+    api = understood(paths, components={"schemas": {"Node": node}})
+    assert len(api.model_dump_json()) < 20_000
