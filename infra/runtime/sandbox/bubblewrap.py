@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.runtime.sandbox.models import Layout, Request
+from infra.runtime.sandbox.usage import MARK
 
 HERE = Path(__file__).parent
 SUPERVISOR = HERE / "supervisor.py"
@@ -67,8 +68,8 @@ def command(bwrap: str, request: Request, info_fd: int) -> list[str]:
         args += ["--ro-bind", str(request.tree), "/sandbox/work"]
     for port, listening in request.endpoints.items():
         args += ["--ro-bind", str(listening), f"/sandbox/{port}.sock"]
-    args += ["--ro-bind", str(SUPERVISOR), "/sandbox/supervisor.py", "--remount-ro", "/", "--chdir", "/"]
-    return [*args, "--", str(SUPERVISOR_PYTHON), "-I", "-S", "/sandbox/supervisor.py"]
+    args += ["--ro-bind", str(SUPERVISOR), f"/{MARK}", "--remount-ro", "/", "--chdir", "/"]
+    return [*args, "--", str(SUPERVISOR_PYTHON), "-I", "-S", f"/{MARK}"]
 
 
 def interpreter_roots(python: Path | None) -> Iterator[str]:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+MARK = "sandbox/supervisor.py"
+"""What only a sandbox's root has."""
+
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -38,8 +41,10 @@ def _read(stat: Path) -> Process | None:
 
 
 def inside(init: int) -> list[Process]:
-    """The processes of the PID namespace whose first process is ``init``; pids as inside."""
-    return list(processes(Path(f"/proc/{init}/root/proc")))
+    """The processes of the sandbox whose first process is ``init``; pids as inside. None while it is still being
+    set up: until then its root is ours, and so is the /proc below it."""
+    root = Path(f"/proc/{init}/root")
+    return list(processes(root / "proc")) if (root / MARK).exists() else []
 
 
 def descendants(root: int) -> list[Process]:
