@@ -63,10 +63,9 @@ async def run_isolated(
             f"the input took more than {timeout_s:g} s to process: it is too large or too tangled"
         ) from None
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the whole session: what the child left behind, too
+        await process.wait()
     return _result(output, process.returncode, memory_bytes)
 
 

@@ -116,7 +116,11 @@ async def _checked_address(url: httpx2.URL, policy: FetchPolicy) -> Address:
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
+    except UnicodeError:
+        raise Rejected(f"{url.host!r} is no name of a host", where=where) from None
+    except socket.gaierror as error:
+        if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+            raise Rejected(f"there is no host {url.host!r}: check the URL", where=where) from None
         raise Transient(f"the host {url.host!r} could not be resolved: {error}", where=where) from None
     addresses = [ipaddress.ip_address(str(entry[4][0]).split("%")[0]) for entry in found]
     for address in addresses:
