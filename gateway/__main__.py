@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import uvicorn
 
@@ -18,7 +19,10 @@ KEEP_ALIVE_S = 30
 
 
 async def serve(settings: Settings, bus_settings: BusSettings) -> None:
-    """Until SIGTERM or SIGINT."""
+    """Until SIGTERM or SIGINT; uvicorn raises them once more after its clean end, which must not kill us then."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: None)
     app = create_app(settings, bus_settings)
     config = uvicorn.Config(
         app,
