@@ -32,7 +32,7 @@ def postgres() -> Iterator[str]:
         NoPostgres: there is none to be had.
     """
     if _docker_answers():
-        from testcontainers.postgres import PostgresContainer  # noqa: PLC0415
+        from testcontainers.postgres import PostgresContainer
 
         with PostgresContainer(IMAGE, driver=None) as container:
             yield container.get_connection_url()
@@ -42,8 +42,8 @@ def postgres() -> Iterator[str]:
 
 
 def _docker_answers() -> bool:
-    import docker  # noqa: PLC0415
-    from docker.errors import DockerException  # noqa: PLC0415
+    import docker
+    from docker.errors import DockerException
 
     try:
         docker.from_env(timeout=2).ping()
