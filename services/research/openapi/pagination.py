@@ -231,7 +231,7 @@ def page_params(endpoint: Endpoint) -> PageParams:
     params = [param for param in endpoint.params if param.location in ("query", "body")]
     size = _first(params, _is_size)
     rest = [param for param in params if param is not size]
-    page = _first(rest, lambda param: _named(param, _PAGE_NAMES) and not _is_opaque(param))
+    page = _first(rest, _is_page)
     offset = _first(rest, _is_offset)
     cursors = tuple(
         param for param in rest if param not in (page, offset) and (_is_cursor(param) or _is_opaque_page(param))
@@ -244,6 +244,10 @@ def page_params(endpoint: Endpoint) -> PageParams:
 
 def _first(params: list[Param], test: Callable[[Param], bool]) -> Param | None:
     return next((param for param in params if test(param)), None)
+
+
+def _is_page(param: Param) -> bool:
+    return _named(param, _PAGE_NAMES) and param.type not in ("array", "object") and not _is_opaque(param)
 
 
 def _core(param_words: Words) -> Words:
@@ -342,9 +346,11 @@ _NEXT_URL_NAMES = phrases(
     "next|next url|next page url|next link|next page uri|next uri|next page|next page link|"
     "next href|next page href|odata next link|next path|href next|url next|link next"
 )
+_TOKENS_OF_NEXT = frozenset({"offset", "cursor", "token", "after", "marker", "id", "key"})
+"""What a member called ``next`` or ``next_page`` may hold."""
 _PAGING_PARENTS = vocabulary(
     "links link paging pagination page meta metadata cursors cursor response next info pages result data list page"
-) | {"page info", "response metadata", "paging info", "pagination info", "meta data"}
+) | {"next page", "page info", "response metadata", "paging info", "pagination info", "meta data"}
 
 
 def paging_fields(endpoint: Endpoint, records: JsonPath) -> PagingFields:
@@ -403,6 +409,8 @@ def _is_token(field: Field) -> bool:
     parents = [_joined(parent) for parent in field.path[:-1]]
     if field.type not in ("string", "integer", "number", ""):
         return False
+    if parents and words(parents[-1])[:1] == ("next",) and name in _TOKENS_OF_NEXT:
+        return True
     if name in ("after", "next") and not set(parents) & {
         "cursors",
         "cursor",

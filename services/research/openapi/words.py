@@ -21,7 +21,7 @@ _GLUED = re.compile(
     r"^(from|to|start|end|begin|min|max|since|until|last|next|page|per|total)(date|time|page|size|count)$"
 )
 _OPERATORS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
-_ACRONYM_PLURAL = re.compile(r"\b([A-Z]{2,})s\b")
+_ACRONYM_PLURAL = re.compile(r"([A-Z]{2,})s\b")
 _UNCOUNTABLE = vocabulary("data media people children news series equipment")
 _SINGULAR_S = ("ss", "us", "is", "ics")
 _IRREGULAR = {"people": "person", "children": "child", "indices": "index", "statuses": "status", "men": "man"}

@@ -1,0 +1,210 @@
+"""Which operations are streams, where their records are, what they are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.blueprint import Selector
+from contracts.errors import Permanent
+from services.research.openapi.words import noun, plural, singular, words
+from tests.support.openapi import THING, array, blueprint, get, named, obj, operation, post, query, stream, variable
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("updatedMin", ("updated", "min")),
+        ("If-Modified-Since", ("if", "modified", "since")),
+        ("DateCreated>", ("date", "created", "gt")),
+        ("page[size]", ("page", "size")),
+        ("$top", ("top",)),
+        ("UpdatedDateUTC", ("updated", "date", "utc")),
+        ("fromdate", ("from", "date")),
+        ("customerIDs", ("customer", "ids")),
+        ("oauth2_token", ("oauth2", "token")),
+    ],
+)
+def test_names_split_into_words(name: str, parts: tuple[str, ...]) -> None:
+    assert words(name) == parts
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("company", "companies"),
+        ("box", "boxes"),
+        ("status", "statuses"),
+        ("day", "days"),
+        ("person", "people"),
+        ("class", "classes"),
+    ],
+)
+def test_plural_and_singular_are_each_others_inverse(one: str, many: str) -> None:
+    assert plural(one) == many
+    assert singular(many) == one
+    assert plural(many) == many
+    assert noun(many) == (one,)
+
+
+@pytest.mark.parametrize(
+    ("response", "selector"),
+    [
+        (array(THING), Selector()),
+        (obj(data=array(THING), total="integer"), Selector(path=("data",))),
+        (obj(things=array(THING)), Selector(path=("things",))),
+        (obj(data=obj(items=array(THING))), Selector(path=("data", "items"))),
+        (
+            obj(_embedded=obj(things=array(THING)), _links=obj(next=obj(href="string"))),
+            Selector(path=("_embedded", "things")),
+        ),
+        (obj(value=array(THING), **{"@odata.nextLink": "string"}), Selector(path=("value",))),
+        (obj(data=array(THING), included=array(THING), links=obj(next="string")), Selector(path=("data",))),
+        (obj(errors=array(THING), things=array(THING)), Selector(path=("things",))),
+        (
+            obj(ok="boolean", members=array(THING), response_metadata=obj(next_cursor="string")),
+            Selector(path=("members",)),
+        ),
+        ({"type": "object", "additionalProperties": THING}, Selector(shape="map")),
+    ],
+)
+def test_records_are_found_in_every_envelope(response: Any, selector: Selector) -> None:
+    assert stream("/things", get(response)).selector.value == selector
+
+
+def test_other_arrays_are_ranked_alternatives() -> None:
+    found = stream("/things", get(obj(things=array(THING), extras=array(THING)))).selector
+    assert found.value.path == ("things",)
+    assert ("extras",) in [option.value.path for option in found.alternatives]
+    assert found.evidence[0].pointer.endswith("/responses/200/content/application~1json/schema")
+
+
+def test_single_objects_are_omitted_with_a_reason() -> None:
+    found = blueprint(
+        {
+            "/things": get(array(THING)),
+            "/things/{id}": get(obj(id="string", tags=array(obj(name="string")), owner="string"), variable("id")),
+            "/me": get(obj(id="string", email="string")),
+            "/names": get(array({"type": "string"})),
+        }
+    )
+    assert [entry.name for entry in found.streams] == ["things"]
+    reasons = {gap.subject: gap.reason for gap in found.omitted}
+    assert reasons.keys() == {"GET /things/{id}", "GET /me", "GET /names"}
+    assert "one object" in reasons["GET /things/{id}"]
+    assert "plain values (string)" in reasons["GET /names"]
+
+
+def test_without_a_response_schema_the_path_decides_with_little_confidence() -> None:
+    found = blueprint(
+        {
+            "/v1/restrooms.json": get(None),
+            "/v1/restrooms/{id}.json": get(None, variable("id")),
+            "/login": get(None),
+        }
+    )
+    assert [entry.name for entry in found.streams] == ["restrooms"]
+    only = found.streams[0]
+    assert only.request.confidence < 0.7
+    assert [option.value.path for option in only.selector.options][:2] == [(), ("data",)]
+    assert any(gap.subject == "streams.restrooms.json_schema" for gap in found.gaps)
+
+
+def test_an_example_stands_in_for_a_missing_schema_and_says_so() -> None:
+    item = get(None)
+    example = {"things": [{"id": 1, "made": "2020-01-01T00:00:00Z", "size": 1.5}], "count": 1}
+    item["get"]["responses"]["200"]["content"] = {"application/json": {"example": example}}
+    found = stream("/things", item)
+    assert found.selector.value.path == ("things",)
+    assert "example" in found.selector.evidence[0].note
+    assert found.json_schema.value["properties"]["made"] == {"type": ["null", "string"], "format": "date-time"}
+    assert found.primary_key.value == (("id",),)
+
+
+def test_searches_by_post_are_streams_and_writes_are_not() -> None:
+    found = blueprint(
+        {
+            "/orders/search": post(
+                obj(orders=array(THING), cursor="string"), obj(cursor="string", limit="integer")
+            ),
+            "/orders": {"post": operation(obj(orders=array(THING)))},
+            "/orders/bulk": post(obj(orders=array(THING)), obj(orders=array(THING))),
+        }
+    )
+    assert [(entry.name, entry.request.value.method) for entry in found.streams] == [("orders", "POST")]
+    assert found.streams[0].request.value.body == {}
+
+
+def test_an_api_without_get_is_read_by_post() -> None:
+    found = blueprint(
+        {
+            "/accounts/list": post(obj(accounts=array(THING)), obj(count="integer", offset="integer")),
+            "/accounts/create": post(obj(accounts=array(THING)), obj()),
+            "/sessions/get": post(
+                obj(sessions=array(THING)), {**obj(user_token="string"), "required": ["user_token"]}
+            ),
+        }
+    )
+    assert [entry.name for entry in found.streams] == ["accounts"]
+    assert any("user_token" in gap.reason for gap in found.omitted)
+
+
+def test_the_same_list_by_get_and_post_is_one_stream() -> None:
+    paths = {"/things/search": {**get(array(THING)), **post(array(THING), obj())}}
+    assert [entry.request.value.method for entry in blueprint(paths).streams] == ["GET"]
+
+
+def test_names_are_plural_short_unique_and_stable() -> None:
+    paths = {
+        "/api/v1/projects/{project_id}/tasks": get(array(THING), variable("project_id")),
+        "/api/v1/tasks": get(array(THING)),
+        "/api/v1/project": get(array(THING)),
+        "/api/v2/tasks": get(array(THING)),
+        "/conversations.list": get(obj(channels=array(THING))),
+        "/users/search": get(obj(users=array(THING))),
+        "/Message-Streams": get(array(THING)),
+        "/" + "long/" * 40 + "ends": get(array(THING)),
+    }
+    found = [entry.name for entry in blueprint(paths).streams]
+    assert found[:7] == [
+        "project_tasks",
+        "tasks",
+        "projects",
+        found[3],
+        "conversations",
+        "users",
+        "message_streams",
+    ]
+    assert len(set(found)) == len(found)
+    assert all(len(name) <= 60 for name in found)
+    assert found == [entry.name for entry in blueprint(paths).streams]
+
+
+def test_a_document_without_lists_says_what_was_looked_at() -> None:
+    with pytest.raises(Permanent, match=r"2 operations that read .*2 times: its response is one object"):
+        blueprint({"/me": get(obj(a="string")), "/you": get(obj(a="string"))})
+    with pytest.raises(Permanent, match="0 operations that read"):
+        blueprint({})
+
+
+def test_schema_keeps_nothing_that_could_refuse_a_record() -> None:
+    record = {
+        **obj(id={"type": "string", "enum": ["a"], "maxLength": 3}, at={"type": "string", "format": "date-time"}),
+        "required": ["id"],
+        "additionalProperties": False,
+    }
+    found = stream("/things", get(array(record))).json_schema.value
+    assert found == {
+        "type": "object",
+        "properties": {
+            "id": {"type": ["null", "string"]},
+            "at": {"type": ["null", "string"], "format": "date-time"},
+        },
+    }
+
+
+def test_dangling_references_are_gaps_not_errors() -> None:
+    found = blueprint({"/things": get(array({"$ref": "models.yaml#/Thing"}), query("limit", "integer"))})
+    assert any("models.yaml" in gap.reason for gap in found.gaps)
+    assert named(found, "things").json_schema.value["additionalProperties"] is True
