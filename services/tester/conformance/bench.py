@@ -1,0 +1,263 @@
+"""Runs the connector against a simulated API: one process, one fresh server, one `Transcript`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from airbyte_protocol.models import Type  # type: ignore[import-untyped]
+
+from contracts.reports import Isolation
+from contracts.simulation import SimulatedApi
+from infra.runtime import sandbox
+from infra.runtime.sandbox import Limits
+from infra.runtime.simulator import Plan, Seen, Simulator
+from services.tester.conformance.configuration import Config, Form
+from services.tester.conformance.transcript import Checkpoint, Transcript
+
+MIB = 1024 * 1024
+WATCH_EVERY_S = 0.05
+HOLDS_SECRETS = b'"CONNECTOR_CONFIG"'
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The executable to be judged, as the sandbox starts it (`sandbox.start` says what the tokens mean)."""
+
+    tree: Path
+    argv: tuple[str, ...]
+    python: Path | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    readable: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """``runs`` processes work at a time, and as many more that mostly wait. ``command_s`` bounds each `check` and
+    the like, ``read_s`` each read, ``total_s`` all of them together. ``slack`` requests may go beyond ten times
+    those that a complete read takes. ``full`` adds what takes long: a server that fails for ever, every shape."""
+
+    full: bool = False
+    runs: int = 2
+    command_s: float = 20.0
+    read_s: float = 40.0
+    total_s: float = 300.0
+    slack: int = 200
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process that is over: what it said, and what the server saw. ``runaway``: it was killed because it asked
+    far more often than a complete read takes."""
+
+    transcript: Transcript
+    simulator: Simulator
+    runaway: bool = False
+    leaks: tuple[str, ...] = ()
+    kept: tuple[Checkpoint, ...] = ()
+
+    @property
+    def requests(self) -> list[Seen]:
+        return self.simulator.requests
+
+    def asked(self, endpoint: str) -> list[Seen]:
+        return [seen for seen in self.requests if seen.endpoint == endpoint]
+
+    @property
+    def finished(self) -> bool:
+        """It came to an end of its own."""
+        return self.transcript.stopped is None and not self.runaway
+
+    @property
+    def ended(self) -> str:
+        if self.runaway:
+            return f"was killed after {len(self.requests)} requests, far more than a complete read takes"
+        return self.transcript.ended
+
+
+Kill = Callable[[Transcript, Type | None], signal.Signals | None]
+"""Looks at what has been said so far and the last message's type; the signal to send now, if any."""
+
+
+class Bench:
+    """Everything that all runs share."""
+
+    def __init__(
+        self, subject: Subject, api: SimulatedApi, folder: Path, isolation: Isolation, pace: Pace | None = None
+    ) -> None:
+        self.subject = subject
+        self.api = api
+        self.isolation = isolation
+        self.pace = pace or Pace()
+        self.form = Form({})
+        self.variables: dict[str, str] = {}
+        self.runs = 0
+        self.leaks: dict[str, None] = {}
+        self._folder = folder
+        self._working = asyncio.Semaphore(self.pace.runs)
+        self._waiting = asyncio.Semaphore(self.pace.runs)
+
+    def accepted(self) -> frozenset[str]:
+        """Every value of the config that the server has to let in, of any way to give credentials."""
+        ways = range(len(self.form.variants))
+        return frozenset().union(*(self.form.fill("http://localhost", None, way).accepted for way in ways))
+
+    async def spec(self) -> Transcript:
+        return (await self._run("spec", Plan(), None, wall_s=self.pace.command_s)).transcript
+
+    async def command(
+        self, name: str, plan: Plan, *, variant: int = 0, listening: bool = True, waits: bool = False
+    ) -> Run:
+        """`check` or `discover`. Without ``listening`` nobody answers at the config's base URL."""
+        return await self._run(name, plan, variant, wall_s=self.pace.command_s, listening=listening, waits=waits)
+
+    async def read(
+        self,
+        plan: Plan,
+        streams: Sequence[dict[str, Any]],
+        *,
+        incremental: bool = False,
+        state: Sequence[dict[str, Any]] | None = None,
+        variant: int = 0,
+        kill: Kill | None = None,
+        bound: int | None = None,
+        waits: bool = False,
+    ) -> Run:
+        """``streams`` as `discover` gave them. ``bound``: how many requests a complete read may take."""
+        catalog = {"streams": [configured(stream, incremental) for stream in streams]}
+        files = {"catalog.json": json.dumps(catalog).encode()}
+        if state is not None:
+            files["state.json"] = json.dumps(list(state)).encode()
+        return await self._run(
+            "read",
+            plan,
+            variant,
+            wall_s=self.pace.read_s,
+            files=files,
+            streams=tuple(stream["name"] for stream in streams),
+            kill=kill,
+            bound=bound,
+            waits=waits,
+        )
+
+    async def _run(
+        self,
+        command: str,
+        plan: Plan,
+        variant: int | None,
+        *,
+        wall_s: float,
+        files: dict[str, bytes] | None = None,
+        streams: tuple[str, ...] = (),
+        kill: Kill | None = None,
+        bound: int | None = None,
+        listening: bool = True,
+        waits: bool = False,
+    ) -> Run:
+        async with self._waiting if waits else self._working:
+            self.runs += 1
+            port = sandbox.free_port()
+            path = self._folder / f"{self.runs}.sock"
+            limits = Limits(wall_s=wall_s, cpu_s=int(wall_s) + 5, output_bytes=64 * MIB)
+            async with Simulator(self.api, plan, socket=path) as simulator:
+                config = Config({})
+                files = dict(files or {})
+                argv = [*self.subject.argv, command]
+                if variant is not None:
+                    config = self.form.fill(simulator.base_url_at(port), simulator.token_url_at(port), variant)
+                    files["config.json"] = json.dumps(config.values).encode()
+                for name in ("config", "catalog", "state"):
+                    if f"{name}.json" in files:
+                        argv += [f"--{name}", f"{{input}}/{name}.json"]
+                async with sandbox.start(
+                    self.subject.tree,
+                    argv,
+                    python=self.subject.python,
+                    endpoints={port: path} if listening else {},
+                    limits=limits,
+                    env=self.subject.env,
+                    files=files,
+                    readable=self.subject.readable,
+                    isolation=self.isolation,
+                ) as session:
+                    run = await _follow(session, simulator, Transcript(command, streams), config, kill, bound)
+            self.leaks.update(dict.fromkeys(run.leaks))
+            return run
+
+
+def configured(stream: dict[str, Any], incremental: bool) -> dict[str, Any]:
+    """A stream of the catalog as `read` takes it."""
+    mode = (
+        "incremental" if incremental and "incremental" in stream.get("supported_sync_modes", ()) else "full_refresh"
+    )
+    entry = {"stream": stream, "sync_mode": mode, "destination_sync_mode": "append"}
+    if mode == "incremental" and stream.get("default_cursor_field"):
+        entry["cursor_field"] = stream["default_cursor_field"]
+    if stream.get("source_defined_primary_key"):
+        entry["primary_key"] = stream["source_defined_primary_key"]
+    return entry
+
+
+async def _follow(
+    session: sandbox.Session,
+    simulator: Simulator,
+    transcript: Transcript,
+    config: Config,
+    kill: Kill | None,
+    bound: int | None,
+) -> Run:
+    """Read what it says until it ends, is killed, or asks without end."""
+    patterns = leaked_forms(config)
+    leaks: dict[str, None] = {}
+    kept: tuple[Checkpoint, ...] = ()
+    sent: signal.Signals | None = None
+    runaway = asyncio.Event()
+    watch = asyncio.create_task(_watch(session, simulator, bound, runaway))
+    try:
+        async for line in session.lines():
+            kind = transcript.feed(line)
+            if kind is not Type.CONTROL or HOLDS_SECRETS not in line:
+                leaks.update(dict.fromkeys(_leaks(line, patterns, f"`{transcript.command}` wrote to stdout")))
+            if kill is not None and sent is None and (sent := kill(transcript, kind)) is not None:
+                session.send(sent)
+                kept = tuple(transcript.checkpoints)
+        report = await session.finish()
+    finally:
+        watch.cancel()
+    transcript.close(report, killed=sent is not None or runaway.is_set())
+    leaks.update(dict.fromkeys(_leaks(report.stderr, patterns, f"`{transcript.command}` wrote to stderr")))
+    return Run(transcript, simulator, runaway.is_set(), tuple(leaks), kept)
+
+
+async def _watch(session: sandbox.Session, simulator: Simulator, bound: int | None, runaway: asyncio.Event) -> None:
+    """End a run that asks without end long before its time is up."""
+    while bound is not None:
+        if len(simulator.requests) > bound:
+            runaway.set()
+            session.send(signal.SIGKILL)
+            return
+        await asyncio.sleep(WATCH_EVERY_S)
+
+
+def leaked_forms(config: Config) -> dict[bytes, str]:
+    """How a secret may show: as it is, percent-encoded, in base64 alone or in a pair -> the way, for the report."""
+    forms: dict[bytes, str] = {}
+    for secret in config.secrets:
+        forms[secret.encode()] = "as it is"
+        forms[quote(secret, safe="").encode()] = "as it is"
+        forms[base64.b64encode(secret.encode())] = "in base64"
+        for other in config.accepted:
+            forms[base64.b64encode(f"{other}:{secret}".encode()).rstrip(b"=")] = "in a Basic header"
+        forms[base64.b64encode(f"{secret}:".encode()).rstrip(b"=")] = "in a Basic header"
+    return forms
+
+
+def _leaks(text: bytes, patterns: dict[bytes, str], where: str) -> list[str]:
+    return [f"{where} a secret of the config, {how}" for pattern, how in patterns.items() if pattern in text]

@@ -1,0 +1,146 @@
+"""Which stream reads which endpoint of the simulated API, and what kinds of streams there are. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.blueprint import ApiBlueprint, Choices, Stream, option_key
+from contracts.simulation import Endpoint, SimulatedApi
+
+_VARIABLE = re.compile(r"\{[^{}]+\}")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A stream of the catalog that the kit can judge. ``depth`` is 0 where no parent has to be read first; ``via``
+    names the endpoint that each path variable is read from (see `Simulator.rows`)."""
+
+    name: str
+    catalog: dict[str, Any]
+    endpoint: Endpoint
+    depth: int
+    via: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def incremental(self) -> bool:
+        return "incremental" in self.catalog.get("supported_sync_modes", ())
+
+    @property
+    def filtered(self) -> bool:
+        """The API can be asked for what is newer than a time."""
+        return any(each.op in ("gte", "gt") for each in self.endpoint.filters)
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Streams of one shape run through the same code of the connector."""
+        signals = tuple(sorted(signal.kind for signal in self.endpoint.signals))
+        position = self.endpoint.position
+        return (
+            position.kind,
+            position.location,
+            signals,
+            self.incremental,
+            min(self.depth, 2),
+            self.endpoint.method,
+        )
+
+
+@dataclass(frozen=True)
+class Bindings:
+    """``unbound``: stream -> why the kit cannot judge it."""
+
+    bound: tuple[Bound, ...]
+    unbound: Mapping[str, str]
+
+    def at_depth(self, depth: int) -> list[Bound]:
+        return [one for one in self.bound if one.depth == depth]
+
+    @property
+    def depths(self) -> list[int]:
+        return sorted({one.depth for one in self.bound})
+
+    def one_of_each_shape(self) -> list[Bound]:
+        """The first stream of each shape, those without parents first."""
+        found: dict[tuple[object, ...], Bound] = {}
+        for one in sorted(self.bound, key=lambda each: each.depth):
+            found.setdefault(one.shape, one)
+        return list(found.values())
+
+
+def endpoints_of(blueprint: ApiBlueprint, choices: Choices, api: SimulatedApi) -> dict[str, str]:
+    """Stream -> endpoint key, by the request that the blueprint (with these choices) makes."""
+    by_shape = {_shape(endpoint.method, endpoint.path): key for key, endpoint in api.endpoints.items()}
+    found = {}
+    for stream in blueprint.streams:
+        request = _taken(stream, "request", choices)
+        key = by_shape.get(_shape(request.method, "/" + request.path.partition("?")[0].lstrip("/")))
+        if key is not None:
+            found[stream.name] = key
+    return found
+
+
+def parents_of(blueprint: ApiBlueprint, choices: Choices) -> dict[str, dict[str, str]]:
+    """Stream -> path variable -> the stream that it is read from."""
+    found = {}
+    for stream in blueprint.streams:
+        parent = _taken(stream, "parent", choices)
+        if parent is not None:
+            found[stream.name] = {binding.variable: parent.stream for binding in parent.bindings}
+    return found
+
+
+def bind(
+    catalog: Iterable[dict[str, Any]],
+    api: SimulatedApi,
+    endpoints: Mapping[str, str],
+    parents: Mapping[str, Mapping[str, str]] | None = None,
+) -> Bindings:
+    """Put the catalog's streams and the API's endpoints together."""
+    parents = parents or {}
+    bound, unbound = [], {}
+    for stream in catalog:
+        name = stream["name"]
+        endpoint = api.endpoints.get(endpoints.get(name, ""))
+        if endpoint is None:
+            unbound[name] = "the simulated API, made from the document, has no endpoint like the stream's request"
+            continue
+        via = {
+            variable: endpoints[parent] for variable, parent in parents.get(name, {}).items() if parent in endpoints
+        }
+        bound.append(Bound(name, stream, endpoint, depth_of(endpoint, api), via))
+    return Bindings(tuple(bound), unbound)
+
+
+def depth_of(endpoint: Endpoint, api: SimulatedApi, seen: frozenset[str] = frozenset()) -> int:
+    """How many levels of parents there are above an endpoint."""
+    above = [
+        1 + depth_of(api.endpoints[binding.sources[0].endpoint], api, seen | {endpoint.key})
+        for binding in endpoint.bindings
+        if binding.sources[0].endpoint in api.endpoints and binding.sources[0].endpoint not in seen | {endpoint.key}
+    ]
+    return max(above, default=0)
+
+
+def ancestors(endpoint: Endpoint, api: SimulatedApi) -> set[str]:
+    """Keys of all endpoints whose records are needed to read this one."""
+    found: set[str] = set()
+    waiting = [source.endpoint for binding in endpoint.bindings for source in binding.sources]
+    while waiting:
+        key = waiting.pop()
+        if key not in found and key in api.endpoints:
+            found.add(key)
+            waiting += [source.endpoint for b in api.endpoints[key].bindings for source in b.sources]
+    return found
+
+
+def _taken(stream: Stream, field_name: str, choices: Choices) -> Any:
+    decision = getattr(stream, field_name)
+    rank = choices.get(option_key(stream.name, field_name), 0)
+    return decision.chosen(rank) if rank < len(decision.options) else decision.value
+
+
+def _shape(method: str, path: str) -> str:
+    return f"{method} {_VARIABLE.sub('{}', path.rstrip('/'))}"

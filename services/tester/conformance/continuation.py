@@ -1,0 +1,120 @@
+"""What a state is worth: an interrupted read goes on, a second read brings what is new."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+
+from airbyte_protocol.models import Type  # type: ignore[import-untyped]
+
+from contracts.reports import Check
+from infra.runtime.simulator import Size
+from services.tester.conformance.bench import Bench, Run
+from services.tester.conformance.binding import Bound
+from services.tester.conformance.checks import failed, requests_of, skipped, verdict
+from services.tester.conformance.comparison import key_of
+from services.tester.conformance.completeness import bound_of, compared, identity_of, plan_for
+from services.tester.conformance.transcript import Transcript
+
+FIRST = 12
+"""Records of the first read; the second finds one in four more."""
+SECOND = 15
+THREE_PAGES = Size(times=3)
+
+
+async def judge_incremental(bench: Bench, streams: Sequence[Bound]) -> list[Check]:
+    """A read, then more records, then a read with the final state: nothing is lost, nor all read again."""
+    catalog = [one.catalog for one in streams]
+    bound = bound_of(bench, streams, pages=FIRST)
+    first = await bench.read(plan_for(bench, streams, FIRST), catalog, incremental=True, bound=bound)
+    state = first.transcript.final_states()
+    second = await bench.read(plan_for(bench, streams, SECOND), catalog, incremental=True, state=state, bound=bound)
+    return [check for one in streams for check in _judge_second(first, second, one)]
+
+
+def _judge_second(first: Run, second: Run, one: Bound) -> list[Check]:
+    before, after = first.transcript.of(one.name), second.transcript.of(one.name)
+    if not first.transcript.completed(one.name) or not second.transcript.completed(one.name):
+        which = second if first.transcript.completed(one.name) else first
+        message = f"an incremental read is not COMPLETE, the connector {which.ended}: {which.transcript.complaint}"
+        return [failed("incremental", one.name, "no-loss", message, suspects=("cursor", "request"))]
+    both = {key_of(record, identity_of(one)): record for record in (*before, *after)}
+    comparison = compared(second, one, both.values())
+    checks = [
+        verdict(
+            comparison.complete,
+            "incremental",
+            one.name,
+            "no-loss",
+            f"after a second read with the final state: {comparison.words}",
+            suspects=("cursor", "pagination"),
+            observed=f"{len(before)} records, then {len(after)}; {requests_of(second, one)}",
+        )
+    ]
+    if one.filtered and before:
+        checks.append(
+            verdict(
+                len(after) < comparison.expected,
+                "incremental",
+                one.name,
+                "only-changes",
+                f"the second read brought all {len(after)} records again: the state was not used",
+                suspects=("cursor", "request"),
+                observed=f"{len(before)} records, then {len(after)}; {requests_of(second, one)}",
+            )
+        )
+    return checks
+
+
+async def judge_resume(bench: Bench, streams: Sequence[Bound]) -> list[Check]:
+    """Killed at a checkpoint in mid-read, started again with what it had said: the union is complete."""
+    catalog = [one.catalog for one in streams]
+    plan = plan_for(bench, streams, THREE_PAGES)
+    bound = bound_of(bench, streams, pages=4)
+    at = len(streams) // 2 + 1 if len(streams) > 1 else 1
+
+    def kill(transcript: Transcript, kind: Type | None) -> signal.Signals | None:
+        return signal.SIGKILL if kind is Type.STATE and len(transcript.checkpoints) == at else None
+
+    first = await bench.read(plan, catalog, incremental=True, bound=bound, kill=kill)
+    if not first.kept:
+        return [skipped("resume", None, "killed", "it never wrote that many checkpoints")]
+    states = {checkpoint.stream: checkpoint.state for checkpoint in first.kept}
+    second = await bench.read(plan, catalog, incremental=True, state=list(states.values()), bound=bound)
+    return [_judge_union(first, second, one) for one in streams]
+
+
+def _judge_union(first: Run, second: Run, one: Bound) -> Check:
+    told = [checkpoint.records for checkpoint in first.kept if checkpoint.stream == one.name]
+    before = first.transcript.of(one.name)[: told[-1] if told else 0]
+    after = second.transcript.of(one.name)
+    both = {key_of(record, identity_of(one)): record for record in (*before, *after)}
+    comparison = compared(second, one, both.values())
+    return verdict(
+        comparison.complete and second.transcript.completed(one.name),
+        "resume",
+        one.name,
+        "killed",
+        f"killed after {len(first.kept)} checkpoints and started again: {len(before)} records before the last one, "
+        f"{len(after)} after it, together {comparison.words}; the second run {second.ended}. "
+        f"{second.transcript.complaint}",
+        suspects=("pagination", "cursor"),
+        observed=f"{len(before)} + {len(after)} records; {requests_of(second, one)}",
+    )
+
+
+async def judge_sigterm(bench: Bench, streams: Sequence[Bound]) -> Check:
+    """Clients end a read by SIGTERM, and take exit code 0 or death by that signal."""
+
+    def kill(_: Transcript, kind: Type | None) -> signal.Signals | None:
+        return signal.SIGTERM if kind is Type.RECORD else None
+
+    run = await bench.read(
+        plan_for(bench, streams, THREE_PAGES),
+        [one.catalog for one in streams],
+        kill=kill,
+        bound=bound_of(bench, streams),
+    )
+    ok = run.transcript.exit_code == 0 or run.transcript.signal == signal.SIGTERM
+    message = f"sent SIGTERM in mid-read, it {run.ended}; clients take 0 or death by that signal"
+    return verdict(ok, "protocol", None, "sigterm", message)
