@@ -1,0 +1,100 @@
+"""What router and user decide: a choice is closed, a task or an approval opened. Only here counters move."""
+
+from __future__ import annotations
+
+from contracts import events as e
+from contracts.envelope import Envelope
+from contracts.evolution.handlers import Changes, on, with_opened
+from contracts.services import Service
+from contracts.state import Choice, Counters, PipelineState, Task
+
+REQUESTS: dict[Service, type[e.Fact]] = {
+    Service.RESEARCH: e.ResearchRequested,
+    Service.GENERATOR: e.GenerationRequested,
+    Service.FIXTURES: e.FixturesRequested,
+    Service.TESTER: e.TestsRequested,
+    Service.TEST_REVIEWER: e.TestReviewRequested,
+    Service.REVIEWER: e.ReviewRequested,
+    Service.PUBLISHER: e.PublishRequested,
+}
+"""Which request opens a task of which agent."""
+
+_REQUESTED: dict[type[e.Fact], Service] = {fact: service for service, fact in REQUESTS.items()}
+
+
+@on(*REQUESTS.values())
+def _requested(state: PipelineState, envelope: Envelope, fact: e.Fact) -> Changes:
+    """A request closes what caused it: a choice (only that moves a counter), a failed attempt, or an older task."""
+    service, cause, asked = _REQUESTED[type(fact)], envelope.causation, vars(fact)
+    task = Task(
+        id=envelope.id,
+        service=service,
+        mode=asked.get("mode"),
+        attempt=asked["attempt"],
+        feedback=asked.get("feedback"),
+    )
+    opened: Changes = {"tasks": with_opened(state.tasks, task)}
+    if isinstance(fact, e.PublishRequested):
+        opened["outcome"] = fact.outcome
+    if state.choice is not None and state.choice.id == cause:
+        return opened | {"choice": None, "counters": _counted(state.counters, fact)} | _fresh(fact, task)
+    if any(f.id == cause and f.task.service == service for f in state.failures):
+        return opened | {"failures": tuple(f for f in state.failures if f.id != cause)}
+    return opened if any(t.id == cause and t.service == service for t in state.tasks) else {}
+
+
+def _counted(counters: Counters, fact: e.Fact) -> Counters:
+    match fact:
+        case e.ResearchRequested():
+            return Counters(review_cycles=counters.review_cycles, researches=counters.researches + 1)
+        case e.TestsRequested(mode=e.TesterMode.FIX):
+            return counters.model_copy(update={"test_repairs": counters.test_repairs + 1})
+        case e.GenerationRequested(mode=e.GeneratorMode.FIX):
+            return counters.model_copy(update={"code_repairs": counters.code_repairs + 1})
+        case e.GenerationRequested(mode=e.GeneratorMode.IMPROVE):
+            return counters.model_copy(update={"review_cycles": counters.review_cycles + 1})
+        case _:
+            return counters
+
+
+def _fresh(fact: e.Fact, task: Task) -> Changes:
+    """Another research starts over: what was made for the old one is gone, its open work too."""
+    if not isinstance(fact, e.ResearchRequested):
+        return {}
+    gone = ("code", "fixtures", "tests", "test_report", "verdict", "coverage", "review_report", "score", "outcome")
+    return {
+        **dict.fromkeys(gone),
+        "tasks": (task,),
+        "failures": (),
+        "choices": {},
+        "degraded": (),
+        "unproven": (),
+        "feedback": fact.feedback,
+    }
+
+
+@on(e.ApprovalRequested)
+def _approval_requested(state: PipelineState, envelope: Envelope, fact: e.ApprovalRequested) -> Changes:
+    if state.choice is None or state.choice.id != envelope.causation:
+        return {}
+    return {"choice": None, "approval": envelope.id, "outcome": fact.outcome}
+
+
+@on(e.ApprovalGranted, e.ApprovalDenied)
+def _approval_given(state: PipelineState, envelope: Envelope, fact: e.Fact) -> Changes:
+    assert isinstance(fact, (e.ApprovalGranted, e.ApprovalDenied))
+    if state.approval is None or fact.request != state.approval:
+        return {}
+    reason = fact.reason if isinstance(fact, e.ApprovalDenied) else ""
+    return {"approval": None, "choice": Choice(id=envelope.id, fact=envelope.type, reason=reason)}
+
+
+@on(e.TimerElapsed)
+def _timer_elapsed(state: PipelineState, envelope: Envelope, fact: e.TimerElapsed) -> Changes:
+    if not any(f.id == fact.timer for f in state.failures):
+        return {}
+    return {
+        "failures": tuple(
+            f.model_copy(update={"elapsed": True}) if f.id == fact.timer else f for f in state.failures
+        )
+    }
