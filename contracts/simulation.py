@@ -7,12 +7,15 @@ simulator and blueprint disagree, the stated one wins; if neither is stated it i
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from contracts.base import Frozen
 from contracts.blueprint import Evidence, Gap, JsonPath
+
+_VARIABLE = re.compile(r"\{[^{}]*\}")
 
 Location = Literal["query", "header", "path", "cookie", "body"]
 
@@ -254,3 +257,9 @@ class SimulatedApi(Frozen):
     endpoints: dict[str, Endpoint]
     gaps: tuple[Gap, ...] = ()
     omitted: tuple[Gap, ...] = ()
+
+    def endpoint_at(self, method: str, path: str) -> Endpoint | None:
+        """The endpoint of a path template, whatever its variables are called."""
+        shape = (method, _VARIABLE.sub("{}", path))
+        found = (e for e in self.endpoints.values() if (e.method, _VARIABLE.sub("{}", e.path)) == shape)
+        return next(found, None)

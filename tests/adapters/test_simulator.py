@@ -175,9 +175,9 @@ async def test_time_filters_leave_what_they_say(client: httpx.AsyncClient) -> No
         TimeFilter(param=op, field=("updated_at",), op=op, format="date-time")  # type: ignore[arg-type]
         for op in ("gte", "gt", "lte", "lt")
     ]
-    made.append(
-        TimeFilter(param="filter", field=("updated_at",), op="gt", template="greater-than(updated,{value})")
-    )
+    functions = (("greater-than(updated,{value})", "gt"), ("less-than(updated,{value})", "lt"))
+    for template, op in functions:
+        made.append(TimeFilter(param="filter", field=("updated_at",), op=op, template=template))  # type: ignore[arg-type]
     made.append(TimeFilter(param="day", field=("updated_at",), op="lte", format="date"))
     made.append(TimeFilter(param="epoch", field=("updated_at",), op="gte", format="epoch_s"))
     served = endpoint(filters=tuple(made), sorting=Sorting(param="order", descending=("desc",)))
@@ -196,6 +196,10 @@ async def test_time_filters_leave_what_they_say(client: httpx.AsyncClient) -> No
         assert await ids(lte=edge) == [r["id"] for r in records if r["updated_at"] <= edge]
         assert await ids(lt=edge) == [r["id"] for r in records if r["updated_at"] < edge]
         assert await ids(filter=f"greater-than(updated,{edge})") == await ids(gt=edge)
+        between = f"and(greater-than(updated,{edge}),less-than(updated,{records[110]['updated_at']}))"
+        assert await ids(filter=between) == [
+            r["id"] for r in records if edge < r["updated_at"] < records[110]["updated_at"]
+        ]
         assert await ids(day="2021-01-01") == [r["id"] for r in records if r["updated_at"] < "2021-01-02"]
         assert await ids(epoch="1609459800") == [
             r["id"] for r in records if r["updated_at"] >= "2021-01-01T00:10:00Z"
@@ -460,6 +464,14 @@ async def test_it_serves_on_a_unix_socket(tmp_path: Path) -> None:
     assert not socket.exists()
 
 
+async def test_a_body_that_is_no_json_is_refused(client: httpx.AsyncClient) -> None:
+    served = KINDS["post with the page in the body"]
+    async with Simulator(api(served), port=0) as simulator:
+        for body in (b"{", b"[" * 100_000, b'{"options": {"offset": "x"}}'):
+            answer = await client.post(f"{simulator.base_url}/things/search", content=body)
+            assert answer.status_code == 400, body[:20]
+
+
 async def test_hostile_requests_get_an_error_and_the_server_lives(client: httpx.AsyncClient) -> None:
     async with Simulator(api(CURSORED), port=0) as simulator:
         for raw in (b"\x00\x01\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"):
@@ -468,6 +480,8 @@ async def test_hostile_requests_get_an_error_and_the_server_lives(client: httpx.
             answer = await reader.read(12)
             assert answer.startswith(b"HTTP/1.1 4"), answer
             writer.close()
+        for cursor in ("9" * 5000, "AAAA" * 50, "%ff"):
+            assert (await client.get(f"{simulator.base_url}/things", params={"cursor": cursor})).status_code == 400
         body = b"x" * (2 * 1024 * 1024)
         refused = await client.post(f"{simulator.base_url}/things", content=body)
         assert refused.status_code == 413

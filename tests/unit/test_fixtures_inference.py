@@ -371,3 +371,24 @@ def test_recursive_and_contradictory_schemas_are_bounded() -> None:
     paths = {"/nodes": operation({"type": "array", "items": {"$ref": "#/components/schemas/Node"}})}
     api = understood(paths, components={"schemas": {"Node": node}})
     assert len(api.model_dump_json()) < 20_000
+
+
+def test_tangled_paths_are_left_out() -> None:
+    paths = {"/a/{a}{b}{c}{d}": operation(LIST), "/b/{}": operation(LIST), "/users": operation(LIST)}
+    api = understood(paths)
+    assert set(api.endpoints) == {"GET /b/{}", "GET /users"}
+
+
+def test_a_variable_may_name_records_of_a_nested_list_but_never_in_a_circle() -> None:
+    api = understood(
+        {
+            "/orgs": operation(LIST),
+            "/orgs/{org_id}/users": operation(LIST),
+            "/users/{user_id}/teams": operation(LIST),
+            "/teams/{team_id}/groups": operation(LIST),
+            "/groups/{group_id}/teams": operation(LIST),
+        }
+    )
+    sources = {key: [b.sources[0].endpoint for b in e.bindings] for key, e in api.endpoints.items()}
+    assert sources["GET /users/{user_id}/teams"] == ["GET /orgs/{org_id}/users"]
+    assert sources["GET /teams/{team_id}/groups"] == sources["GET /groups/{group_id}/teams"] == []

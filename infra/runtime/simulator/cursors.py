@@ -7,6 +7,7 @@ import binascii
 import zlib
 
 _NUMERIC_BASE = 7_000_000
+_DIGITS = 18
 
 
 def token(endpoint: str, offset: int, *, numeric: bool = False, salt: int = 0) -> str:
@@ -19,12 +20,14 @@ def token(endpoint: str, offset: int, *, numeric: bool = False, salt: int = 0) -
 def offset_of(endpoint: str, text: str, *, numeric: bool = False) -> int | None:
     """What `token` hid; ``None`` for a token that is not one of this endpoint's."""
     if numeric:
-        return (int(text) - _NUMERIC_BASE) // 16 if text.isdecimal() and int(text) >= _NUMERIC_BASE else None
+        known = text.isdecimal() and len(text) <= _DIGITS and int(text) >= _NUMERIC_BASE
+        return (int(text) - _NUMERIC_BASE) // 16 if known else None
     try:
         sign, offset, _salt = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split(".")
     except (ValueError, binascii.Error):
         return None
-    return int(offset) if offset.isdecimal() and sign == _sign(endpoint, int(offset)) else None
+    known = offset.isdecimal() and len(offset) <= _DIGITS and sign == _sign(endpoint, int(offset))
+    return int(offset) if known else None
 
 
 def _sign(endpoint: str, offset: int) -> str:

@@ -33,7 +33,10 @@ class Request:
         Raises:
             ValueError: it is not JSON.
         """
-        value = json.loads(self.body) if self.body.strip() else {}
+        try:
+            value = json.loads(self.body) if self.body.strip() else {}
+        except RecursionError:
+            raise ValueError("the JSON nests too deep") from None
         return value if isinstance(value, dict) else {}
 
     def get(self, location: Location, name: str) -> Any:

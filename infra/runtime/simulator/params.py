@@ -93,12 +93,15 @@ def whole(position: Position, text: str) -> int:
 
 
 def moment(time_filter: TimeFilter, request: Request) -> datetime | None:
-    """The time that a filter's parameter names; ``None`` if it is not sent."""
+    """The time that a filter's parameter names; ``None`` if it is not sent, or (in a filter language) if the
+    expression does not hold this function."""
     sent = body_safe(request, time_filter.location, time_filter.param)
     if sent is None or sent == "":
         return None
-    shape = re.escape(time_filter.template).replace(re.escape("{value}"), "(.+)")
-    inner = re.fullmatch(shape, str(sent))
+    shape = re.escape(time_filter.template).replace(re.escape("{value}"), "([^,()]+)")
+    inner = re.search(shape, str(sent))
+    if inner is None and time_filter.template != "{value}":
+        return None
     found = parse_time(inner.group(1), time_filter.format) if inner else None
     if found is None:
         raise refuse(400, f"{time_filter.param} holds no time ({time_filter.format}): {str(sent)[:40]}")
