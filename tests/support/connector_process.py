@@ -32,6 +32,10 @@ class Said:
     def of(self, kind: str) -> list[Message]:
         return [message[kind.lower()] for message in self.messages if message["type"] == kind]
 
+    @property
+    def connection_status(self) -> Message:
+        return next(m["connectionStatus"] for m in self.messages if m["type"] == "CONNECTION_STATUS")
+
     def records(self, stream: str) -> list[Message]:
         return [record["data"] for record in self.of("RECORD") if record["stream"] == stream]
 
