@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pydantic import ValidationError
+
 from contracts.envelope import Envelope
 from contracts.events import PipelineForked, PipelineSubmitted
 from contracts.evolution import HANDLERS, REQUESTS, Changes, open_task
@@ -41,16 +43,24 @@ def fold(envelopes: Iterable[Envelope], state: PipelineState | None = None) -> P
 def evolve(state: PipelineState, envelope: Envelope) -> PipelineState:
     """The state after one more fact.
 
-    A fork's state is the parent's, folded up to ``at``, and then `pipeline.forked` on top.
+    A fork's state is the parent's, folded up to ``at``, and then `pipeline.forked` on top. A fact whose data is not
+    what its type says changes nothing, like all that closes nothing: one broken message must not block a pipeline.
 
     Raises:
         UnknownFact: the fact is of a newer version than this code can read.
     """
+    try:
+        changes = _changes(state, envelope)
+    except ValidationError:
+        changes = {}
+    return state.model_copy(update={"position": state.position + 1, **changes})
+
+
+def _changes(state: PipelineState, envelope: Envelope) -> Changes:
     fact = envelope.fact()
     begins = isinstance(fact, (PipelineSubmitted, PipelineForked))
     lives = bool(state.id) and not state.status.final
-    changes: Changes = HANDLERS[envelope.type](state, envelope, fact) if lives or begins else {}
-    return state.model_copy(update={"position": state.position + 1, **changes})
+    return HANDLERS[envelope.type](state, envelope, fact) if lives or begins else {}
 
 
 def outstanding(state: PipelineState) -> tuple[Task, ...]:

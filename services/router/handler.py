@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import nats.errors
@@ -83,14 +84,13 @@ class Router:
 
     async def sweep(self) -> None:
         """Look at all open pipelines: whatever was decided, scheduled or lost before this start."""
-        timeout_s = self._runtime.settings.request_timeout_s
-        found = await self._insist("sweep", lambda: open_pipelines(self._runtime.bus.nc, timeout_s=timeout_s))
+        found = await self._insist("sweep", lambda: open_pipelines(self._runtime.bus.nc))
         queue = iter(found)
 
         async def worker() -> None:
             for pipeline in queue:
                 try:
-                    await self._insist(pipeline, lambda p=pipeline: self._look(p))  # type: ignore[misc]
+                    await self._insist(pipeline, partial(self._look, pipeline))
                 except UnknownFact as error:
                     logger.error("left alone at the start: %s", error)
 
@@ -109,12 +109,14 @@ class Router:
         known = self._states.peek(pipeline)
         if known is not None and known.last >= sequence:
             return known
-        previous = (msg.headers or {}).get(PREVIOUS)
-        if previous is not None:
-            try:
-                folded = self._states.absorb(sequence, int(previous), Envelope.decode(msg.data))
-            except ValidationError:
-                folded = None  # `load` leaves out what is no envelope, and says so
+        try:
+            envelope = Envelope.decode(msg.data)
+            envelope.fact()
+        except ValidationError as error:
+            logger.error("message %d on %s is ignored: %d faults", sequence, msg.subject, error.error_count())
+        else:
+            previous = (msg.headers or {}).get(PREVIOUS, "")
+            folded = self._states.absorb(sequence, int(previous), envelope) if previous.isdigit() else None
             if folded is not None:
                 return folded
         return await self._states.load(pipeline, at_least=sequence)
@@ -182,7 +184,7 @@ class Router:
             await msg.ack()
 
     async def _insist(self, what: str, operation: Callable[[], Awaitable[T]]) -> T:
-        """Try again while the bus has trouble; waiting holds up no other pipeline than the bus itself does."""
+        """Try again while the bus has trouble, until the process stops."""
         attempt = 0
         while True:
             try:

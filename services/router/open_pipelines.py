@@ -11,10 +11,13 @@ from contracts.errors import Transient
 from contracts.events import FINAL, PipelineForked, PipelineSubmitted
 
 _LIVES = "pipelines.*.pipeline.*"
+_TIMEOUT_S = 30.0
+"""For one page: the server walks over all its subjects (260,000 took 2 to 5 s on a busy machine)."""
+
 _BEGUN = frozenset({PipelineSubmitted.TYPE, PipelineForked.TYPE})
 
 
-async def open_pipelines(nc: Client, *, timeout_s: float) -> list[str]:
+async def open_pipelines(nc: Client) -> list[str]:
     """Ids of the pipelines without a final fact.
 
     The server answers with at most 100,000 subjects a page; a pipeline has two or a few more of this kind.
@@ -28,7 +31,7 @@ async def open_pipelines(nc: Client, *, timeout_s: float) -> list[str]:
     offset, total = 0, 1
     while offset < total:
         request = json.dumps({"subjects_filter": _LIVES, "offset": offset}).encode()
-        reply = await nc.request(f"$JS.API.STREAM.INFO.{subjects.EVENTS_STREAM}", request, timeout=timeout_s)
+        reply = await nc.request(f"$JS.API.STREAM.INFO.{subjects.EVENTS_STREAM}", request, timeout=_TIMEOUT_S)
         answer = json.loads(reply.data)
         if "error" in answer:
             raise Transient(f"the bus does not list its subjects: {answer['error'].get('description')}")

@@ -45,7 +45,7 @@ async def test_racing_routers_never_diverge(
         rival = asyncio.create_task(_look_at_everything(Router(other, Settings(code_version="test"))))
         ids = [await theatre.submit(_scenario(dice)) for _ in range(pipelines)]
         await asyncio.gather(*(_disturb(theatre, pipeline, dice) for pipeline in ids))
-        while await open_pipelines(bus.nc, timeout_s=5):
+        while await open_pipelines(bus.nc):
             await asyncio.sleep(0.05)
         rival.cancel()
 

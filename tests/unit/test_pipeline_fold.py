@@ -292,6 +292,22 @@ def test_fact_of_a_newer_version_is_never_guessed() -> None:
         evolve(log.state, newer)
 
 
+def test_fact_with_broken_data_changes_nothing() -> None:
+    log = until(begun(), Service.RESEARCH)
+    task = log.state.tasks[0]
+    broken = log.facts[-1].model_copy(
+        update={
+            "id": "broken",
+            "type": e.ConnectorGenerated.TYPE,
+            "causation": task.id,
+            "data": {"mode": "NONSENSE"},
+        }
+    )
+
+    assert not log.put(broken)
+    assert log.state.position == len(log.facts)
+
+
 def test_decisions_name_the_policy_and_the_code() -> None:
     log = until(begun(), *BOTH_HALVES)
     fact = log.facts[-1].fact()
