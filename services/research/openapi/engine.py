@@ -31,7 +31,8 @@ from services.research.openapi.endpoint import Endpoint, Param, endpoint_of
 from services.research.openapi.names import record_noun, stream_names
 from services.research.openapi.pagination import Habits, habits_of, pagination_candidates
 from services.research.openapi.parameters import Demands, can_be_asked_for, config_parameters, demands
-from services.research.openapi.parents import Place, Tree, grow, template_of
+from services.research.openapi.parents import Tree, grow
+from services.research.openapi.places import Place, template_of
 from services.research.openapi.primary_key import PrimaryKey, composite_candidates, primary_key_candidates
 from services.research.openapi.ranking import candidate, decide
 from services.research.openapi.rate_limit import find_rate_limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,155 +21,15 @@ from contracts.blueprint import (
     PageSize,
     Pagination,
 )
-from services.research.openapi.endpoint import Endpoint, Field, Param, fields_of
+from services.research.openapi.endpoint import Endpoint, Field, Param
+from services.research.openapi.paging_request import PageParams, packed_paging, page_params
+from services.research.openapi.paging_response import PagingFields, paging_fields
 from services.research.openapi.ranking import candidate
-from services.research.openapi.words import phrases, vocabulary, words
+from services.research.openapi.words import words
 
-Words = tuple[str, ...]
-
-_SIZE_NAMES: frozenset[Words] = frozenset(
-    tuple(name.split())
-    for name in [
-        "limit",
-        "per page",
-        "page size",
-        "page limit",
-        "page length",
-        "page len",
-        "pagelen",
-        "max results",
-        "count",
-        "size",
-        "results per page",
-        "items per page",
-        "take",
-        "top",
-        "rows",
-        "num results",
-        "max items",
-        "batch size",
-        "max",
-        "num",
-        "page count",
-        "records per page",
-        "max page size",
-        "page max",
-        "number of results",
-        "results",
-        "amount",
-        "hits per page",
-        "first",
-        "length",
-        "pagesize",
-        "max count",
-        "page items",
-        "entries per page",
-        "maximum results",
-        "perpage",
-        "max size",
-        "limit count",
-    ]
-)
-_PAGE_NAMES: frozenset[Words] = frozenset(
-    tuple(name.split())
-    for name in [
-        "page",
-        "page number",
-        "page num",
-        "page no",
-        "p",
-        "page index",
-        "current page",
-        "pageno",
-        "page id",
-        "pageindex",
-        "pg",
-    ]
-)
-_OFFSET_NAMES: frozenset[Words] = frozenset(
-    tuple(name.split())
-    for name in [
-        "offset",
-        "start",
-        "skip",
-        "start at",
-        "start index",
-        "start position",
-        "from",
-        "page offset",
-        "first result",
-        "start row",
-        "start offset",
-        "startat",
-        "begin",
-        "index",
-        "record offset",
-        "result offset",
-        "start from",
-    ]
-)
-_CURSOR_NAMES: frozenset[Words] = frozenset(
-    tuple(name.split())
-    for name in [
-        "cursor",
-        "page token",
-        "next token",
-        "continuation",
-        "continuation token",
-        "marker",
-        "after",
-        "page cursor",
-        "page after",
-        "start cursor",
-        "next cursor",
-        "next page token",
-        "scroll id",
-        "bookmark",
-        "batch token",
-        "next page",
-        "next",
-        "after cursor",
-        "start key",
-        "pagination token",
-        "page key",
-        "nextpage",
-        "starting token",
-        "cursor token",
-        "start after",
-        "token",
-        "next page id",
-        "paging token",
-        "next marker",
-        "exclusive start key",
-        "last evaluated key",
-        "cursor mark",
-        "search after",
-        "starting after",
-        "page state",
-    ]
-)
-_LAST_RECORD_NAMES: frozenset[Words] = frozenset(
-    tuple(name.split())
-    for name in [
-        "starting after",
-        "since id",
-        "after id",
-        "last id",
-        "min id",
-        "start after id",
-        "after",
-        "last seen id",
-        "from id",
-    ]
-)
-_PREFIXES = ("search", "list", "query", "filter", "request", "x", "paging", "pagination", "v")
-_OPAQUE = re.compile(
-    r"\b(cursor|token|opaque|continuation|next_?cursor|bookmark|previous (response|call|request))\b"
-)
 _LINK_TEXT = re.compile(
     r"\blink(`|'|\")?\s+(response\s+|http\s+)*header|rel=\\?[\"']?next|web ?linking|rfc ?(5988|8288)"
 )
-_URL_TEXT = re.compile(r"\b(url|uri|link|href)\b")
 _ZERO_BASED = re.compile(
     r"zero[- ]?(based|indexed)|0[- ](based|indexed)|start(s|ing)?\s+(at|from|with)\s+(page\s+)?(0|zero)\b|"
     r"first page is (page )?(0|zero)|value of 0"
@@ -184,37 +44,6 @@ _LARGEST_SIZE = 1000
 
 
 @dataclass(frozen=True)
-class PageParams:
-    """What a request offers for paging. A parameter may be offered in several roles."""
-
-    size: Param | None = None
-    page: Param | None = None
-    offset: Param | None = None
-    cursors: tuple[Param, ...] = ()
-    last_record: Param | None = None
-
-    @property
-    def any(self) -> bool:
-        moving = (self.page, self.offset, self.last_record, *self.cursors)
-        return any(moving) or (self.size is not None and len(self.size.words) > 1)
-
-
-@dataclass(frozen=True)
-class PagingFields:
-    """What a response says about paging; each the best member for its role."""
-
-    token: tuple[Field, ...] = ()
-    next_url: tuple[Field, ...] = ()
-    total: Field | None = None
-    total_pages: Field | None = None
-    has_more: Field | None = None
-
-    @property
-    def any(self) -> bool:
-        return bool(self.token or self.next_url or self.total or self.total_pages or self.has_more)
-
-
-@dataclass(frozen=True)
 class Habits:
     """What is usual in an API: whether its lists carry a Link header, the name of its cursor parameter, and where
     the token for it is."""
@@ -222,217 +51,6 @@ class Habits:
     link_header: bool = False
     cursor: str | None = None
     token: JsonPath | None = None
-
-
-# --- the request ----------------------------------------------------------------------------------
-
-
-def page_params(endpoint: Endpoint) -> PageParams:
-    params = [param for param in endpoint.params if param.location in ("query", "body")]
-    size = _first(params, _is_size)
-    rest = [param for param in params if param is not size]
-    page = _first(rest, _is_page)
-    offset = _first(rest, _is_offset)
-    cursors = tuple(
-        param for param in rest if param not in (page, offset) and (_is_cursor(param) or _is_opaque_page(param))
-    )
-    last = _first(
-        rest, lambda param: _named(param, _LAST_RECORD_NAMES) and param.format not in ("date", "date-time")
-    )
-    return PageParams(size, page, offset, cursors, last)
-
-
-def _first(params: list[Param], test: Callable[[Param], bool]) -> Param | None:
-    return next((param for param in params if test(param)), None)
-
-
-def _is_page(param: Param) -> bool:
-    return _named(param, _PAGE_NAMES) and param.type not in ("array", "object") and not _is_opaque(param)
-
-
-def _core(param_words: Words) -> Words:
-    """Without words that only say whose it is: ``$top``, ``page[limit]`` stay, ``search_limit`` is ``limit``."""
-    while len(param_words) > 1 and param_words[0] in _PREFIXES:
-        param_words = param_words[1:]
-    return param_words
-
-
-def _named(param: Param, names: frozenset[Words]) -> bool:
-    return _core(param.words) in names
-
-
-def _is_size(param: Param) -> bool:
-    if not _named(param, _SIZE_NAMES) or param.type in ("boolean", "array", "object"):
-        return False
-    if param.format in ("date", "date-time") or (param.type == "string" and param.enum and not _all_digits(param)):
-        return False
-    plain = _core(param.words) in (
-        ("first",),
-        ("max",),
-        ("num",),
-        ("results",),
-        ("amount",),
-        ("length",),
-        ("size",),
-    )
-    return not plain or param.is_integer
-
-
-def _all_digits(param: Param) -> bool:
-    return all(str(value).isdigit() for value in param.enum)
-
-
-def _is_opaque(param: Param) -> bool:
-    """A string that the server made: no number, whatever it is called."""
-    if param.is_integer or str(param.default or "").isdigit() or str(param.example or "").isdigit():
-        return False
-    return param.type == "string" and bool(_OPAQUE.search(param.text)) and "page number" not in param.text
-
-
-def _is_opaque_page(param: Param) -> bool:
-    return (_named(param, _PAGE_NAMES) or _named(param, _OFFSET_NAMES)) and _is_opaque(param)
-
-
-def _is_offset(param: Param) -> bool:
-    if not _named(param, _OFFSET_NAMES) or _is_opaque(param) or param.format in ("date", "date-time"):
-        return False
-    if _core(param.words) in (("offset",), ("skip",), ("start", "at"), ("page", "offset"), ("start", "index")):
-        return param.type not in ("array", "object", "boolean")
-    said = re.search(r"\b(offset|skip|index|position|number of|starting (row|record|item|from))\b", param.text)
-    dated = re.search(r"\b(date|time|timestamp|unix|epoch|iso)\b", param.text)
-    return not dated and (param.is_integer or (bool(said) and param.type in ("string", "")))
-
-
-def _is_cursor(param: Param) -> bool:
-    core = _core(param.words)
-    if core not in _CURSOR_NAMES or param.type in ("boolean", "array", "object"):
-        return False
-    if param.format in ("date", "date-time"):
-        return False
-    if core in (("token",), ("next",), ("after",), ("start", "key")):
-        paging = re.search(
-            r"\b(next|previous|following) (page|set|batch|response|call|request)|\bpaginat|\bcursor\b", param.text
-        )
-        return paging is not None and not re.search(r"authenticat|access token|\bdate\b|timestamp", param.text)
-    return True
-
-
-# --- the response ---------------------------------------------------------------------------------
-
-_TOTAL_NAMES = phrases(
-    "total|total count|count|total results|total items|total entries|records total|total size|"
-    "total records|total set size|total hits|result count|item count|num found|total elements|"
-    "total rows|num results|total number|size|record count|total item count|number of results|"
-    "results count|full count|total amount|number of items"
-)
-_TOTAL_PAGES_NAMES = phrases(
-    "total pages|pages|page count|last page|num pages|number of pages|pages total|pages count|"
-    "pages number|max page|total page count|page total"
-)
-_HAS_MORE_NAMES = phrases(
-    "has more|has next|has next page|more|is truncated|truncated|more available|has more items|"
-    "more items|has more pages|more items in collection|has more results|more results|"
-    "next page exists|has additional results|more pages"
-)
-_TOKEN_NAMES = phrases(
-    "next cursor|next page token|next token|next marker|continuation token|continuation|end cursor|"
-    "next page|cursor|marker|next start|scroll id|next page id|after|next offset|batch token|"
-    "page token|next page cursor|next|pagination token|next batch token|bookmark|next key|"
-    "next continuation token|next start cursor|cursor next|next page start|next bookmark|"
-    "cursor after|next id|nextpage|last evaluated key|next sync token|page next|cursors after|"
-    "next position|next page key"
-) - {"next sync token"}
-_NEXT_URL_NAMES = phrases(
-    "next|next url|next page url|next link|next page uri|next uri|next page|next page link|"
-    "next href|next page href|odata next link|next path|href next|url next|link next"
-)
-_TOKENS_OF_NEXT = frozenset({"offset", "cursor", "token", "after", "marker", "id", "key"})
-"""What a member called ``next`` or ``next_page`` may hold."""
-_PAGING_PARENTS = vocabulary(
-    "links link paging pagination page meta metadata cursors cursor response next info pages result data list page"
-) | {"next page", "page info", "response metadata", "paging info", "pagination info", "meta data"}
-
-
-def paging_fields(endpoint: Endpoint, records: JsonPath) -> PagingFields:
-    """Looks at the members beside the records (never inside of them), at the top and in paging containers."""
-    fields = [
-        field for field in fields_of(endpoint.response) if field.path != records and _is_beside(field, records)
-    ]
-    urls = tuple(field for field in fields if _is_next_url(field))
-    return PagingFields(
-        token=tuple(sorted((field for field in fields if field not in urls and _is_token(field)), key=_token_rank)),
-        next_url=urls,
-        total=next((field for field in fields if _is_count(field, _TOTAL_NAMES)), None),
-        total_pages=next((field for field in fields if _is_count(field, _TOTAL_PAGES_NAMES)), None),
-        has_more=next(
-            (field for field in fields if _joined(field.name) in _HAS_MORE_NAMES and field.type in ("boolean", "")),
-            None,
-        ),
-    )
-
-
-def _joined(name: str) -> str:
-    return " ".join(words(name))
-
-
-def _is_beside(field: Field, records: JsonPath) -> bool:
-    """Top level, on the way to the records, or in a container that is about paging."""
-    parents = field.path[:-1]
-    return all(
-        parents[: depth + 1] == records[: depth + 1] or _joined(parent) in _PAGING_PARENTS
-        for depth, parent in enumerate(parents)
-    )
-
-
-def _is_next_url(field: Field) -> bool:
-    """``next`` and its like, where something says that it is a URL; ``links.next`` and ``next.href`` always are."""
-    parents = [_joined(parent) for parent in field.path[:-1]]
-    name = _joined(field.name)
-    if field.type not in ("string", ""):
-        return False
-    if name in ("href", "url") and parents and parents[-1] == "next":
-        return True
-    if name not in _NEXT_URL_NAMES:
-        return False
-    if name not in ("next", "next page") or field.schema.get("format") in ("uri", "url", "uri-reference"):
-        return True
-    if parents and parents[-1] in ("links", "link"):
-        return True
-    examples = [*field.schema.get("examples", ()), field.schema.get("default")]
-    if any(isinstance(value, str) and ("/" in value or "?" in value) for value in examples):
-        return True
-    return bool(_URL_TEXT.search(str(field.schema.get("description", "")).lower()))
-
-
-def _is_token(field: Field) -> bool:
-    name = _joined(field.name)
-    parents = [_joined(parent) for parent in field.path[:-1]]
-    if field.type not in ("string", "integer", "number", ""):
-        return False
-    if parents and words(parents[-1])[:1] == ("next",) and name in _TOKENS_OF_NEXT:
-        return True
-    if name in ("after", "next") and not set(parents) & {
-        "cursors",
-        "cursor",
-        "paging",
-        "pagination",
-        "meta",
-        "page",
-    }:
-        return field.type == "string" and name == "next"
-    return name in _TOKEN_NAMES
-
-
-def _token_rank(field: Field) -> tuple[int, int]:
-    """``next_...`` before a bare ``cursor`` (which may be an echo), shallow before deep."""
-    return (0 if "next" in words(field.name) or "end" in words(field.name) else 1, len(field.path))
-
-
-def _is_count(field: Field, names: frozenset[str]) -> bool:
-    return _joined(field.name) in names and field.type in ("integer", "number", "")
-
-
-# --- together -------------------------------------------------------------------------------------
 
 
 def pagination_candidates(
@@ -453,19 +71,10 @@ def pagination_candidates(
     if params.size is not None and not found:
         sure = 0.55
     reason = "no parameter and no field for paging" if not found else "last resort: one page is all"
-    if (packed := _packed(endpoint)) is not None and not found:
+    if (packed := packed_paging(endpoint)) is not None and not found:
         sure, reason = 0.3, f"the paging is packed into the parameter {packed.name}"
     found.append(candidate(NoPagination(), sure, endpoint.evidence(reason)))
     return found
-
-
-def _packed(endpoint: Endpoint) -> Param | None:
-    """A query parameter that holds an object (JSON, say) with members for paging."""
-    kinds = _SIZE_NAMES | _PAGE_NAMES | _OFFSET_NAMES | _CURSOR_NAMES
-    members = (
-        (param, member) for param in endpoint.params if param.location == "query" for member in param.members
-    )
-    return next((param for param, member in members if words(member) in kinds), None)
 
 
 def _size(param: Param | None) -> PageSize | None:

@@ -8,66 +8,31 @@ as ``{projectKey}``.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from contracts.blueprint import Binding, Candidate, Evidence, JsonPath, Parent
-from services.research.openapi.endpoint import VARIABLE, Param, segments_of, type_of
+from contracts.blueprint import Binding, Candidate, Evidence, Parent
+from services.research.openapi.endpoint import VARIABLE
 from services.research.openapi.names import VERSION
-from services.research.openapi.ranking import candidate
-from services.research.openapi.words import noun, singular, vocabulary, words
-
-_GENERIC = vocabulary(
-    "id ids uuid guid gid sid uid key slug name code number identifier or and login handle token no"
+from services.research.openapi.places import (
+    GENERIC,
+    Place,
+    Template,
+    bind,
+    exact_field,
+    field_for,
+    subject_of,
 )
+from services.research.openapi.ranking import candidate
+from services.research.openapi.words import noun, singular, words
+
 _MAX_CONSTANTS = 5
 _SMALL_API = 5
 _SHARE = 0.2
 """Of the streams that need a path variable, for it to be worth a field of the config."""
 _SHORT = 3
 """Letters of an abbreviation, at least: ``org`` for ``organization``."""
-
-Template = tuple[str, ...]
-
-
-@dataclass
-class Place:
-    """A stream while its place in the tree is looked for.
-
-    ``path`` may get other variable names than the document's so that inherited ones agree; ``noun`` is what a
-    record is called by the path, ``also`` by the response; ``wanted`` are required query parameters that a parent
-    could supply.
-    """
-
-    name: str
-    path: str
-    pointer: str
-    noun: tuple[str, ...]
-    record: dict[str, Any]
-    key: tuple[JsonPath, ...] | None
-    also: tuple[str, ...] = ()
-    wanted: tuple[Param, ...] = ()
-    parents: list[Candidate[Parent | None]] = field(default_factory=list)
-    constants: set[str] = field(default_factory=set)
-    queried: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def segments(self) -> tuple[str, ...]:
-        return segments_of(self.path)
-
-    @property
-    def variables(self) -> list[str]:
-        return VARIABLE.findall(self.path)
-
-    @property
-    def template(self) -> Template:
-        return template_of(self.segments)
-
-    def prefix(self, variable: str) -> Template:
-        """The segments before ``{variable}``, as a template."""
-        at = next(index for index, part in enumerate(self.segments) if f"{{{variable}}}" in part)
-        return template_of(self.segments[:at])
 
 
 class Constant(NamedTuple):
@@ -83,10 +48,6 @@ class Tree:
     constants: tuple[Constant, ...]
     unresolved: Mapping[str, str]
     """Name of a stream -> why nothing supplies its variables."""
-
-
-def template_of(segments: Iterable[str]) -> Template:
-    return tuple(VARIABLE.sub("{}", segment) for segment in segments)
 
 
 def grow(places: list[Place]) -> Tree:
@@ -141,7 +102,7 @@ def _constant_name(key: tuple[Template, str], taken: set[str]) -> str:
     name = "_".join(words(variable)) or "value"
     before = next((part for part in reversed(prefix) if "{}" not in part and not VERSION.fullmatch(part)), "")
     longer = "_".join([*(singular(word) for word in words(before)), name])
-    if set(words(variable)) <= _GENERIC or name in taken:
+    if set(words(variable)) <= GENERIC or name in taken:
         name = longer
     number = 2
     while name in taken:
@@ -196,8 +157,9 @@ class _Forest:
         options.sort(key=lambda option: -option[0])
         best = options[0]
         place.parents = [candidate(parent, score, evidence) for score, parent, evidence, _ in options[:3]]
-        for old, new in best[3].items():
-            place.path = place.path.replace(f"{{{old}}}", f"{{{new}}}")
+        renames = best[3]
+        place.constants |= self._done[best[1].stream].constants & set(open_variables[:-1])
+        place.path = VARIABLE.sub(lambda match: f"{{{renames.get(match[1], match[1])}}}", place.path)
         place.parents = [option for option in place.parents if _covers(place, option.value, best[1], self._done)]
         return not place.wanted or self._wanted_by(place, best[1])
 
@@ -220,10 +182,10 @@ class _Forest:
         if len(place.wanted) > 1:
             return False
         param = place.wanted[0]
-        subject = tuple(word for word in noun(param.name) if word not in _GENERIC)
+        subject = tuple(word for word in noun(param.name) if word not in GENERIC)
         options: list[Candidate[Parent | None]] = []
         for score, parent in self._alike(subject):
-            found = _field_for(param.name, parent)
+            found = field_for(param.name, parent)
             if found is not None and parent is not place:
                 made = Parent(stream=parent.name, bindings=(Binding(variable=param.name, field=found[0]),))
                 options.append(candidate(made, score, param.evidence()))
@@ -236,9 +198,9 @@ class _Forest:
     def could_supply(self, place: Place, variable: str) -> bool:
         """Whether some list gives what the variable names, whatever else may be missing."""
         prefix = place.prefix(variable)
-        subject = _subject(variable, prefix)
+        subject = subject_of(variable, prefix)
         near = [*self._by_template.get(prefix, ()), *(parent for _, parent in self._alike(subject))]
-        return any(parent is not place and _field_for(variable, parent) is not None for parent in near)
+        return any(parent is not place and field_for(variable, parent) is not None for parent in near)
 
     def _alike(self, subject: tuple[str, ...]) -> list[tuple[float, Place]]:
         """Streams whose records are called ``subject``, or like its end; short paths first."""
@@ -262,19 +224,19 @@ class _Forest:
     ) -> list[tuple[float, Parent, Evidence, dict[str, str]]]:
         variable = open_variables[-1]
         prefix = place.prefix(variable)
-        subject = _subject(variable, prefix)
+        subject = subject_of(variable, prefix)
         near = [(0.95, parent) for parent in self._by_template.get(prefix, ())]
         near += [entry for entry in self._alike(subject) if entry[1].template != prefix]
         before = noun(prefix[-1]) if prefix and "{}" not in prefix[-1] else ()
         if before != subject:
             near += [
-                (0.9 * score, parent) for score, parent in self._alike(before) if _exact_field(variable, parent)
+                (0.9 * score, parent) for score, parent in self._alike(before) if exact_field(variable, parent)
             ]
         found = []
         for score, parent in near:
             if parent is place:
                 continue
-            made = _bind(place, open_variables, parent, self._done)
+            made = bind(place, open_variables, parent)
             if made is not None:
                 quality, bound, renames = made
                 note = Evidence(pointer=parent.pointer, note=f"lists what {{{variable}}} names")
@@ -299,99 +261,3 @@ def _covers(place: Place, option: Parent | None, best: Parent, done: Mapping[str
         parent = ancestor.parents[0].value if ancestor.parents else None
         ancestor = done.get(parent.stream) if parent else None
     return all(name in supplied or name in place.constants for name in place.variables)
-
-
-def _subject(variable: str, prefix: Template) -> tuple[str, ...]:
-    """What the variable names: by its own words, or, if it is just an ``{id}``, by the segment before it."""
-    own = tuple(word for word in noun(variable) if word not in _GENERIC)
-    if own:
-        return own
-    return noun(prefix[-1]) if prefix and "{}" not in prefix[-1] else ()
-
-
-def _bind(
-    place: Place, open_variables: list[str], parent: Place, done: Mapping[str, Place]
-) -> tuple[float, Parent, dict[str, str]] | None:
-    """Supply the last variable from the parent's record and the earlier ones by inheritance or from it too."""
-    variable = open_variables[-1]
-    found = _field_for(variable, parent)
-    if found is None:
-        return None
-    fields = {variable: found[0]}
-    quality = found[1]
-    renames: dict[str, str] = {}
-    for other in open_variables[:-1]:
-        inherited = _inherited(place, other, parent)
-        if inherited is not None:
-            if inherited != other:
-                renames[other] = inherited
-            continue
-        if parent.constants and other in parent.constants:
-            continue
-        extra = _exact_field(other, parent)
-        if extra is None:
-            return None
-        fields[other] = extra
-        quality *= 0.9
-    renames |= _freed(variable, fields, renames, parent)
-    bindings = tuple(Binding(variable=renames.get(name, name), field=path) for name, path in fields.items())
-    return quality, Parent(stream=parent.name, bindings=bindings), renames
-
-
-def _freed(
-    variable: str, fields: Mapping[str, JsonPath], renames: Mapping[str, str], parent: Place
-) -> dict[str, str]:
-    """New names for bound variables that are called like one that is inherited."""
-    inherited = {*parent.variables}
-    return {name: f"{'_'.join(parent.noun) or 'parent'}_{name}" for name in fields if name in inherited}
-
-
-def _inherited(place: Place, variable: str, parent: Place) -> str | None:
-    """The parent's name for the same variable: at the same place of the same prefix, or of the same name."""
-    prefix = place.prefix(variable)
-    for name in parent.variables:
-        if parent.prefix(name) == prefix and name not in parent.constants:
-            return name
-    bare = set(words(variable)) <= _GENERIC
-    return variable if variable in parent.variables and not bare else None
-
-
-def _field_for(variable: str, parent: Place) -> tuple[JsonPath, float] | None:
-    """The field of the parent's record that the variable takes, and how sure that is."""
-    exact = _exact_field(variable, parent)
-    own = words(variable)
-    key = parent.key[0] if parent.key is not None and len(parent.key) == 1 else None
-    if exact is not None and (key is None or exact == key or own[-1] not in ("id",) or len(own) > 1):
-        return exact, 1.0
-    names = {words(name): name for name in _scalars(parent.record)}
-    tail = tuple(word for word in own if word in _GENERIC and word not in ("or", "and"))
-    for word in tail:
-        if (word,) in names:
-            return (names[(word,)],), 0.95
-    if key is not None:
-        return key, 0.9 if not tail or tail[-1] == "id" else 0.75
-    for word in ("id", "key", "slug", "name"):
-        if (word,) in names:
-            return (names[(word,)],), 0.6
-    return (("id",), 0.5) if not names else None
-
-
-def _exact_field(variable: str, parent: Place) -> JsonPath | None:
-    """A member called like the variable, or ``owner.login`` for ``{owner}``-like names."""
-    own = words(variable)
-    for name, schema in parent.record.get("properties", {}).items():
-        if words(name) == own:
-            if type_of(schema) != "object":
-                return (name,)
-            inner = schema.get("properties", {})
-            return next(((name, key) for key in ("login", "slug", "key", "id", "name") if key in inner), None)
-    if len(own) > 1 and own[-1] in _GENERIC:
-        inner = parent.record.get("properties", {}).get("_".join(own[:-1]), {}).get("properties", {})
-        if own[-1] in inner:
-            return ("_".join(own[:-1]), own[-1])
-    return None
-
-
-def _scalars(record: Mapping[str, Any]) -> list[str]:
-    members = record.get("properties", {})
-    return [name for name, schema in members.items() if type_of(schema) not in ("object", "array", "boolean")]

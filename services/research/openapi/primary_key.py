@@ -15,6 +15,7 @@ PrimaryKey = tuple[JsonPath, ...]
 _ID = {"id": 0.85, "uuid": 0.8, "guid": 0.8, "gid": 0.75, "sid": 0.8, "uid": 0.7, "oid": 0.65, "pk": 0.75}
 _NAMES = {"key": 0.5, "code": 0.45, "slug": 0.45, "number": 0.4, "token": 0.4, "handle": 0.4, "login": 0.35}
 _WEAK = {"name": 0.25, "ts": 0.3, "email": 0.25, "url": 0.15}
+_OF_ANYTHING = {("resource", "id"), ("record", "id"), ("entity", "id"), ("object", "id"), ("item", "id")}
 _UNIQUE = re.compile(r"\bunique(ly)?\b.{0,40}\b(id|identif\w+|key|reference|name|number|code)\b|\bprimary key\b")
 _GENERIC_VARIABLE = {
     "id",
@@ -85,40 +86,40 @@ def _inside(
 
 def _score(name: str, schema: dict[str, Any], record_noun: tuple[str, ...]) -> tuple[float, str]:
     own = words(name)
-    singular = noun(name)
     if not own:
         return 0.0, ""
-    score, note = 0.0, f"field {name}"
-    if len(own) == 1:
-        score = _ID.get(own[0], _NAMES.get(own[0], _WEAK.get(own[0], 0.0)))
-        if name == "_id":
-            score = 0.75
-    elif own[-1] in _ID or own[-1] in _NAMES:
-        subject = singular[:-1]
-        base = 0.82 if own[-1] in _ID else 0.5
-        if subject == record_noun or subject == record_noun[-1:]:
-            score, note = base, f"{name} is named after the resource"
-        elif subject and record_noun and subject[-1] == record_noun[-1]:
-            score = base - 0.15
-        elif subject and set(subject) & set(record_noun):
-            score = base - 0.25
-        elif own == ("external", "id"):
-            score = 0.1
-    if own in (("resource", "id"), ("record", "id"), ("entity", "id"), ("object", "id"), ("item", "id")):
-        score = max(score, 0.55)
+    score, note = _by_name(name, own, record_noun)
     if _UNIQUE.search(str(schema.get("description", "")).lower()):
-        mine = not _describes_another(schema, record_noun, own)
-        score += (0.3 if score < 0.5 else 0.08) if mine else 0.0
         note += ", described as unique"
+        if not _describes_another(record_noun, own):
+            score = max(score + 0.3, 0.5) if score < 0.5 else score + 0.08
     if score > 0 and schema.get("format") in ("uuid", "guid"):
         score += 0.03
     return score, note
 
 
-def _describes_another(schema: dict[str, Any], record_noun: tuple[str, ...], own: tuple[str, ...]) -> bool:
+def _by_name(name: str, own: tuple[str, ...], record_noun: tuple[str, ...]) -> tuple[float, str]:
+    note = f"field {name}"
+    if len(own) == 1:
+        score = _ID.get(own[0], _NAMES.get(own[0], _WEAK.get(own[0], 0.0)))
+        return (0.75 if name == "_id" else score), note
+    if own in _OF_ANYTHING:
+        return 0.55, note
+    if own[-1] not in _ID and own[-1] not in _NAMES:
+        return 0.0, note
+    subject = noun(name)[:-1]
+    base = 0.82 if own[-1] in _ID else 0.5
+    if subject == record_noun or subject == record_noun[-1:]:
+        return base, f"{name} is named after the resource"
+    if record_noun and subject[-1] == record_noun[-1]:
+        return base - 0.15, note
+    return (base - 0.25 if set(subject) & set(record_noun) else 0.0), note
+
+
+def _describes_another(record_noun: tuple[str, ...], own: tuple[str, ...]) -> bool:
     """``userId``: "unique identifier of the user" identifies another thing than an order."""
     subject = {word for word in own if word not in _ID and word not in _NAMES}
-    return bool(subject) and not subject & set(record_noun)
+    return len(subject) < len(own) and bool(subject) and not subject & set(record_noun)
 
 
 def _fits(variable: str, name: str, record_noun: tuple[str, ...]) -> float:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from contracts.blueprint import Gap
 from services.research.openapi.endpoint import Endpoint, fields_of, type_of
-from services.research.openapi.pagination import page_params, paging_fields
+from services.research.openapi.paging_request import page_params
+from services.research.openapi.paging_response import paging_fields
 from services.research.openapi.selector import Found, find_records
 from services.research.openapi.words import is_plural, vocabulary, words
 

@@ -1,0 +1,152 @@
+"""What a response says about paging, beside its records. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from contracts.blueprint import JsonPath
+from services.research.openapi.endpoint import Endpoint, Field, fields_of
+from services.research.openapi.words import phrases, vocabulary, words
+
+_TOTAL_NAMES = phrases(
+    "total|total count|count|total results|total items|total entries|records total|total size|"
+    "total records|total set size|total hits|result count|item count|num found|total elements|"
+    "total rows|num results|total number|size|record count|total item count|number of results|"
+    "results count|full count|total amount|number of items"
+)
+
+
+_TOTAL_PAGES_NAMES = phrases(
+    "total pages|pages|page count|last page|num pages|number of pages|pages total|pages count|"
+    "pages number|max page|total page count|page total"
+)
+
+
+_HAS_MORE_NAMES = phrases(
+    "has more|has next|has next page|more|is truncated|truncated|more available|has more items|"
+    "more items|has more pages|more items in collection|has more results|more results|"
+    "next page exists|has additional results|more pages"
+)
+
+
+_TOKEN_NAMES = phrases(
+    "next cursor|next page token|next token|next marker|continuation token|continuation|end cursor|"
+    "next page|cursor|marker|next start|scroll id|next page id|after|next offset|batch token|"
+    "page token|next page cursor|next|pagination token|next batch token|bookmark|next key|"
+    "next continuation token|next start cursor|cursor next|next page start|next bookmark|"
+    "cursor after|next id|nextpage|last evaluated key|next sync token|page next|cursors after|"
+    "next position|next page key"
+) - {"next sync token"}
+
+
+_NEXT_URL_NAMES = phrases(
+    "next|next url|next page url|next link|next page uri|next uri|next page|next page link|"
+    "next href|next page href|odata next link|next path|href next|url next|link next"
+)
+
+
+_TOKENS_OF_NEXT = frozenset({"offset", "cursor", "token", "after", "marker", "id", "key"})
+"""What a member called ``next`` or ``next_page`` may hold."""
+
+
+_PAGING_PARENTS = vocabulary(
+    "links link paging pagination page meta metadata cursors cursor response next info pages result data list page"
+) | {"next page", "page info", "response metadata", "paging info", "pagination info", "meta data"}
+
+
+_URL_TEXT = re.compile(r"\b(url|uri|link|href)\b")
+
+
+@dataclass(frozen=True)
+class PagingFields:
+    """What a response says about paging; each the best member for its role."""
+
+    token: tuple[Field, ...] = ()
+    next_url: tuple[Field, ...] = ()
+    total: Field | None = None
+    total_pages: Field | None = None
+    has_more: Field | None = None
+
+    @property
+    def any(self) -> bool:
+        return bool(self.token or self.next_url or self.total or self.total_pages or self.has_more)
+
+
+def paging_fields(endpoint: Endpoint, records: JsonPath) -> PagingFields:
+    """Looks at the members beside the records (never inside of them), at the top and in paging containers."""
+    fields = [
+        field for field in fields_of(endpoint.response) if field.path != records and _is_beside(field, records)
+    ]
+    urls = tuple(field for field in fields if _is_next_url(field))
+    return PagingFields(
+        token=tuple(sorted((field for field in fields if field not in urls and _is_token(field)), key=_token_rank)),
+        next_url=urls,
+        total=next((field for field in fields if _is_count(field, _TOTAL_NAMES)), None),
+        total_pages=next((field for field in fields if _is_count(field, _TOTAL_PAGES_NAMES)), None),
+        has_more=next(
+            (field for field in fields if _joined(field.name) in _HAS_MORE_NAMES and field.type in ("boolean", "")),
+            None,
+        ),
+    )
+
+
+def _joined(name: str) -> str:
+    return " ".join(words(name))
+
+
+def _is_beside(field: Field, records: JsonPath) -> bool:
+    """Top level, on the way to the records, or in a container that is about paging."""
+    parents = field.path[:-1]
+    return all(
+        parents[: depth + 1] == records[: depth + 1] or _joined(parent) in _PAGING_PARENTS
+        for depth, parent in enumerate(parents)
+    )
+
+
+def _is_next_url(field: Field) -> bool:
+    """``next`` and its like, where something says that it is a URL; ``links.next`` and ``next.href`` always are."""
+    parents = [_joined(parent) for parent in field.path[:-1]]
+    name = _joined(field.name)
+    if field.type not in ("string", ""):
+        return False
+    if name in ("href", "url") and parents and parents[-1] == "next":
+        return True
+    if name not in _NEXT_URL_NAMES:
+        return False
+    if name not in ("next", "next page") or field.schema.get("format") in ("uri", "url", "uri-reference"):
+        return True
+    if parents and parents[-1] in ("links", "link"):
+        return True
+    examples = [*field.schema.get("examples", ()), field.schema.get("default")]
+    if any(isinstance(value, str) and ("/" in value or "?" in value) for value in examples):
+        return True
+    return bool(_URL_TEXT.search(str(field.schema.get("description", "")).lower()))
+
+
+def _is_token(field: Field) -> bool:
+    name = _joined(field.name)
+    parents = [_joined(parent) for parent in field.path[:-1]]
+    if field.type not in ("string", "integer", "number", ""):
+        return False
+    if parents and words(parents[-1])[:1] == ("next",) and name in _TOKENS_OF_NEXT:
+        return True
+    if name in ("after", "next") and not set(parents) & {
+        "cursors",
+        "cursor",
+        "paging",
+        "pagination",
+        "meta",
+        "page",
+    }:
+        return field.type == "string" and name == "next"
+    return name in _TOKEN_NAMES
+
+
+def _token_rank(field: Field) -> tuple[int, int]:
+    """``next_...`` before a bare ``cursor`` (which may be an echo), shallow before deep."""
+    return (0 if "next" in words(field.name) or "end" in words(field.name) else 1, len(field.path))
+
+
+def _is_count(field: Field, names: frozenset[str]) -> bool:
+    return _joined(field.name) in names and field.type in ("integer", "number", "")

@@ -1,0 +1,284 @@
+"""Where the API is, how one gets in, what the config must supply, how fast it may be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.blueprint import (
+    ApiBlueprint,
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    OAuth2ClientCredentialsAuth,
+    OAuth2RefreshTokenAuth,
+    RateLimit,
+)
+from services.research.openapi.engine import infer
+from tests.support.openapi import THING, TIME, array, blueprint, document, get, header, named, obj, query, variable
+
+THINGS = {"/things": get(array(THING))}
+
+
+def secured(schemes: dict[str, Any], *requirements: dict[str, Any], **members: Any) -> ApiBlueprint:
+    security = {"security": list(requirements)} if requirements else {}
+    return blueprint(THINGS, components={"securitySchemes": schemes}, **security, **members)
+
+
+def ways(found: ApiBlueprint) -> list[tuple[Any, ...]]:
+    return [method.schemes for method in found.auth.value]
+
+
+KEY = {"type": "apiKey", "in": "header", "name": "X-Api-Key"}
+SECRET = {"type": "apiKey", "in": "query", "name": "secret"}
+BASIC = {"type": "http", "scheme": "basic"}
+BEARER = {"type": "http", "scheme": "Bearer"}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected"),
+    [
+        (KEY, ApiKeyAuth(location="header", name="X-Api-Key")),
+        (SECRET, ApiKeyAuth(location="query", name="secret")),
+        ({"type": "apiKey", "in": "cookie", "name": "sid"}, ApiKeyAuth(location="cookie", name="sid")),
+        (BASIC, BasicAuth()),
+        (
+            {**BASIC, "description": "Use your key as the username and leave the password blank"},
+            BasicAuth(password_optional=True),
+        ),
+        (BEARER, BearerAuth()),
+        ({"type": "http", "scheme": "SSWS"}, ApiKeyAuth(location="header", name="Authorization", prefix="SSWS ")),
+        ({"type": "openIdConnect", "openIdConnectUrl": "https://x"}, BearerAuth()),
+        (
+            {
+                "type": "apiKey",
+                "in": "header",
+                "name": "Authorization",
+                "description": "`Authorization: Token <key>`",
+            },
+            ApiKeyAuth(location="header", name="Authorization", prefix="Token "),
+        ),
+        ({"type": "apiKey", "in": "header", "name": "Authorization", "description": "Bearer token"}, BearerAuth()),
+        (
+            {"type": "apiKey", "in": "header", "name": "Authorization"},
+            ApiKeyAuth(location="header", name="Authorization"),
+        ),
+        (
+            {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "https://t.io/t", "scopes": {"a": ""}}}},
+            OAuth2ClientCredentialsAuth(token_url="https://t.io/t", scopes=("a",)),
+        ),
+        (
+            {"type": "oauth2", "flows": {"authorizationCode": {"tokenUrl": "https://t.io/t"}}},
+            OAuth2RefreshTokenAuth(token_url="https://t.io/t", scopes=("a",)),
+        ),
+    ],
+)
+def test_every_scheme_is_recognised(scheme: dict[str, Any], expected: Any) -> None:
+    found = secured({"s": scheme}, {"s": ["a"]})
+    assert ways(found) == [(expected,)]
+    assert found.auth.evidence[0].pointer == "/components/securitySchemes/s"
+
+
+def test_or_makes_methods_and_and_makes_schemes() -> None:
+    schemes = {"k": KEY, "s": SECRET, "b": BASIC}
+    found = secured(schemes, {"k": [], "s": []}, {"b": []})
+    assert ways(found) == [
+        (
+            ApiKeyAuth(location="header", name="X-Api-Key", field="api_key"),
+            ApiKeyAuth(location="query", name="secret", field="secret"),
+        ),
+        (BasicAuth(),),
+    ]
+    assert len({method.name for method in found.auth.value}) == 2
+
+
+def test_schemes_that_share_a_header_are_alternatives_whatever_the_document_says() -> None:
+    found = secured({"b": BASIC, "t": BEARER}, {"b": [], "t": []})
+    assert sorted(len(schemes) for schemes in ways(found)) == [1, 1]
+
+
+def test_without_a_requirement_each_declared_scheme_is_a_way_in() -> None:
+    assert len(ways(secured({"b": BASIC, "k": KEY}))) == 2
+
+
+def test_an_implicit_flow_without_token_url_asks_for_a_token_and_names_the_gap() -> None:
+    found = secured({"o": {"type": "oauth2", "flows": {"implicit": {"authorizationUrl": "https://a"}}}}, {"o": []})
+    assert ways(found) == [(BearerAuth(),)]
+    assert any(gap.subject == "auth" and "token URL" in gap.reason for gap in found.gaps)
+
+
+def test_an_unsupported_scheme_alone_is_a_gap() -> None:
+    found = secured({"d": {"type": "http", "scheme": "digest"}}, {"d": []})
+    assert any("not supported" in gap.reason for gap in found.gaps)
+
+
+def test_required_header_parameters_stand_in_for_missing_schemes() -> None:
+    paths = {
+        "/things": get(array(THING), header("X-Acme-Server-Token", "The API token", required=True)),
+        "/parts": get(array(THING), header("X-Acme-Server-Token", "The API token", required=True)),
+    }
+    found = blueprint(paths)
+    assert ways(found) == [(ApiKeyAuth(location="header", name="X-Acme-Server-Token"),)]
+    assert found.parameters == ()
+    assert not any(gap.subject == "auth" for gap in found.gaps)
+
+
+def test_an_authorization_parameter_is_read_by_its_sample() -> None:
+    bearer = get(array(THING), header("Authorization", required=True, default="Bearer {{TOKEN}}"))
+    assert ways(blueprint({"/things": bearer})) == [(BearerAuth(),)]
+    token = get(array(THING), header("Authorization", "Token abc", required=True))
+    assert ways(blueprint({"/things": token})) == [
+        (ApiKeyAuth(location="header", name="Authorization", prefix="Token "),)
+    ]
+
+
+def test_no_authentication_is_a_decision_with_a_gap() -> None:
+    found = blueprint(THINGS)
+    assert found.auth.value == ()
+    assert any(gap.subject == "auth" for gap in found.gaps)
+
+
+def test_an_idempotency_key_is_no_secret() -> None:
+    found = blueprint({"/things": get(array(THING), header("Idempotency-Key", required=True, default="x"))})
+    assert found.auth.value == ()
+
+
+# --- base URL --------------------------------------------------------------------------------------
+
+
+def where(servers: list[dict[str, Any]], document_url: str | None = None) -> ApiBlueprint:
+    return infer(document(THINGS, servers=servers), name="acme", document_url=document_url)
+
+
+def test_production_beats_sandbox_and_the_rest_are_alternatives() -> None:
+    found = where(
+        [
+            {"url": "https://sandbox.acme.io/v1/", "description": "Sandbox"},
+            {"url": "https://api.acme.io/v1/", "description": "Production"},
+        ]
+    ).base_url
+    assert found.value is not None
+    assert found.value.template == "https://api.acme.io/v1"
+    assert [option.value.template for option in found.alternatives if option.value] == [
+        "https://sandbox.acme.io/v1"
+    ]
+
+
+def test_server_variables_become_parameters() -> None:
+    server = {
+        "url": "https://{region}.acme.io/{basePath}",
+        "variables": {"region": {"enum": ["eu", "us"], "default": "eu"}, "basePath": {"description": "Base"}},
+    }
+    region, base = where([server]).parameters
+    assert (region.location, region.target, region.default, region.enum) == ("server", "region", "eu", ("eu", "us"))
+    assert region.required is False
+    assert (base.name, base.target, base.required) == ("base_path", "basePath", True)
+
+
+def test_a_placeholder_host_becomes_a_parameter() -> None:
+    found = where([{"url": "https://your-domain.acme.net"}])
+    assert found.base_url.value is not None
+    assert found.base_url.value.template == "https://{domain}.acme.net"
+    assert [parameter.name for parameter in found.parameters] == ["domain"]
+
+
+def test_relative_servers_need_the_documents_url() -> None:
+    found = where([{"url": "/api/v3"}], "https://docs.acme.io/openapi.json")
+    assert found.base_url.value is not None
+    assert found.base_url.value.template == "https://docs.acme.io/api/v3"
+    alone = where([{"url": "/api/v3"}])
+    assert alone.base_url.value is None
+    assert any(gap.subject == "base_url" for gap in alone.gaps)
+
+
+def test_an_example_host_is_a_gap() -> None:
+    assert any(gap.subject == "base_url" for gap in where([{"url": "https://api.example.com"}]).gaps)
+
+
+# --- parameters ------------------------------------------------------------------------------------
+
+
+def test_required_values_that_the_document_gives_are_sent_as_they_are() -> None:
+    item = get(
+        array(THING),
+        header("Acme-Version", required=True, enum=["2021-01-01", "2022-06-28"]),
+        header("X-Revision", required=True, default="2024-02-15"),
+        query("format", required=True, enum=["json"]),
+        query("color", enum=["red"]),
+    )
+    request = blueprint({"/things": item}).streams[0].request.value
+    assert request.headers == {"Acme-Version": "2022-06-28", "X-Revision": "2024-02-15"}
+    assert request.query == {"format": "json"}
+
+
+def test_required_headers_without_a_value_are_asked_for() -> None:
+    item = get(array(THING), header("Acme-Account-Id", "Your account", required=True))
+    (parameter,) = blueprint({"/things": item}).parameters
+    assert (parameter.name, parameter.location, parameter.target) == (
+        "acme_account_id",
+        "header",
+        "Acme-Account-Id",
+    )
+    assert parameter.required
+    assert parameter.streams == ()
+
+
+def test_a_required_window_is_asked_for_under_a_name_that_is_free() -> None:
+    paths = {
+        "/reports": get(
+            array(THING),
+            query("start_date", required=True, format="date-time"),
+            query("end_date", required=True, format="date-time"),
+        ),
+        "/things": get(array(THING)),
+    }
+    found = blueprint(paths).parameters
+    assert [(parameter.name, parameter.target) for parameter in found] == [
+        ("request_start_date", "start_date"),
+        ("end_date", "end_date"),
+    ]
+    assert all(parameter.streams == ("reports",) and parameter.format == "date-time" for parameter in found)
+
+
+def test_odd_requirements_omit_the_stream_and_say_so() -> None:
+    paths = {f"/things{number}": get(array(THING)) for number in range(5)}
+    found = blueprint({**paths, "/lookups": get(array(THING), query("phrase", required=True))})
+    assert found.parameters == ()
+    assert [gap.reason for gap in found.omitted] == ["no list in the document supplies phrase"]
+
+
+# --- rate limit ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("You can make 100 requests per 15 seconds.", RateLimit(requests=100, per_s=15)),
+        ("Up to 1,000 API calls per minute are allowed", RateLimit(requests=1000, per_s=60)),
+        ("Requests are limited to 60 per second; beyond that", RateLimit(requests=60, per_s=1)),
+        ("5 requests/second, 2000 requests per day", RateLimit(requests=2000, per_s=86400)),
+        ("Nothing is said about 5 apples per day", None),
+    ],
+)
+def test_rate_limits_are_read_from_the_text(text: str, limit: RateLimit | None) -> None:
+    found = blueprint(THINGS, info={"title": "Acme", "version": "1", "description": text})
+    assert found.rate_limit.value == limit
+
+
+def test_a_value_by_query_is_typed() -> None:
+    item = get(array(obj(id="string", made=TIME)), query("shop", "integer", required=True))
+    (parameter,) = blueprint({"/things": item}).parameters
+    assert (parameter.type, parameter.location) == ("integer", "query")
+
+
+def test_a_constant_of_the_account_is_a_path_parameter() -> None:
+    paths = {
+        f"/{{projectKey}}/{name}": get(array(THING), variable("projectKey"))
+        for name in ("carts", "orders", "zones")
+    }
+    found = blueprint(paths)
+    (parameter,) = found.parameters
+    assert (parameter.name, parameter.location, parameter.target) == ("project_key", "path", "projectKey")
+    assert named(found, "carts").request.value.path == "/{projectKey}/carts"
+    assert named(found, "carts").parent.value is None

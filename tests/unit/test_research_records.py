@@ -1,0 +1,327 @@
+"""Identity, increments, nesting, and what a refuted blueprint changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.blueprint import Binding, Candidate, Cursor, IncrementalFilter, OffsetPagination, Parent
+from contracts.events import Verdict
+from contracts.reports import Feedback, FeedbackList
+from services.research.refute import refuted
+from tests.support.openapi import THING, TIME, array, blueprint, get, header, named, obj, query, stream, variable
+
+EPOCH = {"type": "integer", "description": "Unix timestamp"}
+
+
+def key_of(path: str, record: Any, **paths: Any) -> Any:
+    found = blueprint({path: get(array(record)), **paths})
+    return named(found, path.strip("/")).primary_key
+
+
+@pytest.mark.parametrize(
+    ("record", "key"),
+    [
+        (obj(name="string", id="integer"), (("id",),)),
+        (obj(Name="string", ID="integer"), (("ID",),)),
+        (obj(account_id="string", thing_id="string"), (("thing_id",),)),
+        (obj(thingID="string", name="string"), (("thingID",),)),
+        (obj(sid="string", account_sid="string"), (("sid",),)),
+        (obj(key="string", value="string"), (("key",),)),
+        (
+            obj(label={"type": "string", "description": "A unique identifier of the thing"}, size="integer"),
+            (("label",),),
+        ),
+        (obj(id=obj(workspace_id="string", thing_id="string"), name="string"), (("id", "thing_id"),)),
+        (obj(type="string", attributes=obj(x="string"), id="string"), (("id",),)),
+        (obj(name="string", size="integer"), None),
+    ],
+)
+def test_primary_keys_of_many_names_are_recognised(record: Any, key: Any) -> None:
+    assert key_of("/things", record).value == key
+
+
+def test_an_undecided_key_is_a_gap() -> None:
+    found = blueprint({"/things": get(array(obj(name="string")))})
+    assert found.streams[0].primary_key.value is None
+    assert any(gap.subject == "streams.things.primary_key" for gap in found.gaps)
+
+
+def test_the_path_of_one_record_decides_between_candidates() -> None:
+    record = obj(code="string", fingerprint="string")
+    one = get(obj(fingerprint="string"), variable("fingerprint"))
+    found = key_of("/things", record, **{"/things/{fingerprint}": one})
+    assert found.value == (("fingerprint",),)
+    assert (("code",),) in [option.value for option in found.alternatives]
+    assert "/things/{fingerprint}".replace("/", "~1") in found.evidence[1].pointer
+
+
+def test_nested_records_without_a_strong_key_take_the_parents_field_in() -> None:
+    paths = {
+        "/carts": get(array(obj(id="string"))),
+        "/carts/{cart_id}/lines": get(array(obj(cart_id="string", number="integer")), variable("cart_id")),
+    }
+    found = named(blueprint(paths), "lines")
+    assert found.primary_key.value == (("cart_id",), ("number",))
+
+
+# --- increments ------------------------------------------------------------------------------------
+
+RECORD = obj(id="string", created_at=TIME, updated_at=TIME)
+
+
+def cursor(record: Any, *parameters: Any) -> Cursor | None:
+    return stream("/things", get(array(record), *parameters)).cursor.value
+
+
+@pytest.mark.parametrize(
+    ("param", "field"),
+    [
+        (query("updated_since", format="date-time"), "updated_at"),
+        (query("modified_after", format="date-time"), "updated_at"),
+        (query("updatedMin", format="date-time"), "updated_at"),
+        (query("created[gte]", "integer"), "created_at"),
+        (query("DateCreated>", format="date-time"), "created_at"),
+        (query("since", description="Only things created since this date"), "created_at"),
+        (query("from_date", description="Start date of the updated time"), "updated_at"),
+        (header("If-Modified-Since"), "updated_at"),
+    ],
+)
+def test_filters_go_with_the_field_that_they_name(param: Any, field: str) -> None:
+    found = cursor(RECORD, param)
+    assert found is not None
+    assert found.field == (field,)
+    assert found.filter.param == param["name"]
+    assert found.filter.location == param["in"]
+
+
+@pytest.mark.parametrize(
+    ("param", "format_", "inclusive"),
+    [
+        (query("updated_since", format="date-time"), "date-time", True),
+        (query("updated_after", format="date"), "date", False),
+        (query("updated_after", format="date", description="At or after this day"), "date", True),
+        (query("updated[gt]", "integer"), "epoch_s", False),
+        (query("updated_from", "integer", "In milliseconds since the epoch"), "epoch_ms", True),
+        (query("updated_since", example="2020-01-31"), "date", True),
+    ],
+)
+def test_formats_and_bounds_are_those_of_the_parameter(param: Any, format_: str, inclusive: bool) -> None:
+    found = cursor(RECORD, param)
+    assert found is not None
+    assert (found.format, found.filter.inclusive) == (format_, inclusive)
+    assert found.field_format == "date-time"
+
+
+def test_the_fields_own_format_is_told() -> None:
+    found = cursor(obj(id="string", updated=EPOCH), query("updated_since", format="date-time"))
+    assert found is not None
+    assert (found.field_format, found.format) == ("epoch_s", "date-time")
+
+
+def test_filter_expressions_are_rendered() -> None:
+    text = "Allowed field(s)/operator(s):<br>`name`: `equals`<br>`updated`: `greater-than`, `less-than`"
+    found = cursor(obj(id="string", attributes=obj(updated=TIME)), query("filter", description=text))
+    assert found == Cursor(
+        field=("attributes", "updated"),
+        filter=IncrementalFilter(param="filter", template="greater-than(updated,{value})", inclusive=False),
+    )
+
+
+def test_deep_object_filters_are_sent_as_members() -> None:
+    window = {**query("created"), "style": "deepObject", "schema": obj(gte="integer", lt="integer")}
+    found = cursor(obj(id="string", created=EPOCH), window)
+    assert found is not None
+    assert found.filter.param == "created[gte]"
+    assert found.format == "epoch_s"
+
+
+def test_a_filter_without_a_field_is_a_gap() -> None:
+    found = blueprint({"/things": get(array(THING), query("updated_since", format="date-time"))})
+    assert found.streams[0].cursor.value is None
+    assert any(gap.subject == "streams.things.cursor" and "updated_since" in gap.reason for gap in found.gaps)
+
+
+@pytest.mark.parametrize(
+    "param",
+    [
+        query("since_id"),
+        query("min_price", "integer"),
+        query("updated_before", format="date-time"),
+        query("after", description="Cursor of the next page"),
+        query("start", "integer", "Index of the first record"),
+        query("from", description="Sender's address"),
+        query("updated_since", "boolean"),
+    ],
+)
+def test_what_does_not_ask_for_changes_is_no_cursor(param: Any) -> None:
+    assert cursor(RECORD, param) is None
+
+
+def test_a_field_without_a_filter_is_no_cursor() -> None:
+    assert cursor(RECORD) is None
+
+
+# --- nesting ---------------------------------------------------------------------------------------
+
+
+def parent_of(paths: dict[str, Any], name: str) -> Parent | None:
+    return named(blueprint(paths), name).parent.value
+
+
+def test_the_list_that_is_the_prefix_supplies_the_variable() -> None:
+    paths = {
+        "/projects": get(obj(data=array(THING))),
+        "/projects/{project_id}/tasks": get(array(THING), variable("project_id")),
+    }
+    bindings = (Binding(variable="project_id", field=("id",)),)
+    assert parent_of(paths, "tasks") == Parent(stream="projects", bindings=bindings)
+
+
+def test_several_levels_inherit_from_each_other() -> None:
+    paths = {
+        "/orgs": get(array(obj(id="string", slug="string"))),
+        "/orgs/{org_slug}/projects": get(array(THING), variable("org_slug")),
+        "/orgs/{org_slug}/projects/{project_id}/tasks": get(
+            array(THING), variable("org_slug"), variable("project_id")
+        ),
+    }
+    found = blueprint(paths)
+    assert named(found, "projects").parent.value == Parent(
+        stream="orgs", bindings=(Binding(variable="org_slug", field=("slug",)),)
+    )
+    assert named(found, "tasks").parent.value == Parent(
+        stream="projects", bindings=(Binding(variable="project_id", field=("id",)),)
+    )
+
+
+def test_inherited_variables_take_the_parents_names() -> None:
+    paths = {
+        "/orgs": get(array(THING)),
+        "/orgs/{id}/projects": get(array(THING), variable("id")),
+        "/orgs/{org}/projects/{id}/tasks": get(array(THING), variable("org"), variable("id")),
+    }
+    found = named(blueprint(paths), "tasks")
+    assert found.request.value.path == "/orgs/{id}/projects/{project_id}/tasks"
+    assert found.parent.value == Parent(
+        stream="projects", bindings=(Binding(variable="project_id", field=("id",)),)
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable_name", "record", "field"),
+    [
+        ("projectIdOrKey", obj(id="string", key="string"), ("id",)),
+        ("project_slug", obj(id="string", slug="string"), ("slug",)),
+        ("projectSid", obj(sid="string", account_sid="string"), ("sid",)),
+        ("id", obj(project_id="string", name="string"), ("project_id",)),
+        ("key", obj(id="string", key="string"), ("key",)),
+    ],
+)
+def test_the_field_that_a_variable_takes_follows_its_name(
+    variable_name: str, record: Any, field: tuple[str, ...]
+) -> None:
+    paths = {
+        "/projects": get(array(record)),
+        f"/projects/{{{variable_name}}}/tasks": get(array(THING), variable(variable_name)),
+    }
+    found = parent_of(paths, "tasks")
+    assert found is not None
+    assert found.bindings[0].field == field
+
+
+def test_a_list_elsewhere_with_the_same_noun_supplies_it_too() -> None:
+    paths = {
+        "/search": get(
+            obj(issues=array(obj(id="string", key="string")), total="integer"), query("startAt", "integer")
+        ),
+        "/issue/{issueIdOrKey}/comments": get(array(THING), variable("issueIdOrKey")),
+    }
+    found = parent_of(paths, "comments")
+    assert found is not None
+    assert found.bindings == (Binding(variable="issueIdOrKey", field=("id",)),)
+
+
+def test_two_variables_can_come_from_one_record() -> None:
+    paths = {
+        "/repos": get(array(obj(id="string", slug="string", owner=obj(login="string")))),
+        "/repos/{owner}/{repo_slug}/issues": get(array(THING), variable("owner"), variable("repo_slug")),
+    }
+    found = parent_of(paths, "issues")
+    assert found is not None
+    assert {(binding.variable, binding.field) for binding in found.bindings} == {
+        ("owner", ("owner", "login")),
+        ("repo_slug", ("slug",)),
+    }
+
+
+def test_a_required_query_parameter_can_name_the_parent() -> None:
+    paths = {f"/extra{number}": get(array(THING)) for number in range(4)} | {
+        "/channels": get(array(THING)),
+        "/messages": get(array(THING), query("channel_id", required=True)),
+    }
+    found = named(blueprint(paths), "messages")
+    assert found.request.value.query == {"channel_id": "{channel_id}"}
+    assert found.parent.value == Parent(
+        stream="channels", bindings=(Binding(variable="channel_id", field=("id",)),)
+    )
+
+
+def test_streams_never_wait_for_each_other_in_a_circle() -> None:
+    paths = {f"/extra{number}": get(array(THING)) for number in range(9)} | {
+        "/a/{b_id}/as": get(array(THING), variable("b_id")),
+        "/b/{a_id}/bs": get(array(THING), variable("a_id")),
+    }
+    found = blueprint(paths)
+    assert {gap.subject for gap in found.omitted} == {"GET /a/{b_id}/as", "GET /b/{a_id}/bs"}
+    assert any("b_id" in gap.reason for gap in found.omitted)
+
+
+# --- refuted ---------------------------------------------------------------------------------------
+
+PAGED = {
+    "/things": get(obj(data=array(THING), total="integer"), query("page", "integer"), query("offset", "integer")),
+    "/parts": get(obj(data=array(THING), total="integer"), query("page", "integer"), query("offset", "integer")),
+}
+
+
+def said(*suspects: str, stream: str = "things", verdict: Verdict = Verdict.VALID_FAIL) -> FeedbackList:
+    return FeedbackList(
+        items=(Feedback(verdict=verdict, message="rows are missing", stream=stream, suspects=suspects),)
+    )
+
+
+def kinds(options: tuple[Candidate[Any], ...]) -> list[str]:
+    return [option.value.kind for option in options]
+
+
+def test_refuted_options_go_last_and_the_others_stay() -> None:
+    before = blueprint(PAGED)
+    after = refuted(before, said("pagination", "selector"), before, {})
+    old, new = named(before, "things"), named(after, "things")
+    assert new.pagination.options[-1].value == old.pagination.value
+    assert new.pagination.value == old.pagination.alternatives[0].value
+    assert new.selector == old.selector
+    assert named(after, "parts") == named(before, "parts")
+    assert all(
+        one.confidence >= two.confidence
+        for one, two in zip(new.pagination.options, new.pagination.options[1:], strict=False)
+    )
+
+
+def test_everything_tried_up_to_the_choice_counts_as_refuted() -> None:
+    before = blueprint(PAGED)
+    rank = kinds(named(before, "things").pagination.options).index("offset")
+    assert rank > 0
+    after = refuted(before, said("selector", "pagination"), before, {"streams.things.pagination": rank})
+    tail = named(after, "things").pagination.options[-rank - 1 :]
+    assert any(isinstance(option.value, OffsetPagination) for option in tail)
+    assert not isinstance(named(after, "things").pagination.value, OffsetPagination)
+
+
+def test_a_test_at_fault_refutes_nothing() -> None:
+    before = blueprint(PAGED)
+    assert refuted(before, said("pagination", verdict=Verdict.INVALID), before, {}) == before
+    assert refuted(before, said("pagination", stream="gone"), before, {}) == before
+    assert refuted(before, said("nonsense"), before, {}) == before
