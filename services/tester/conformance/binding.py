@@ -11,18 +11,33 @@ from contracts.blueprint import ApiBlueprint, Choices, Stream, option_key
 from contracts.simulation import Endpoint, SimulatedApi
 
 _VARIABLE = re.compile(r"\{[^{}]+\}")
+_NAME = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A stream of the catalog that the kit can judge. ``depth`` is 0 where no parent has to be read first; ``via``
-    names the endpoint that each path variable is read from (see `Simulator.rows`)."""
+    """A stream of the catalog that the kit can judge.
+
+    ``depth`` is 0 where the path names no parent; ``via`` names the endpoint that each path variable is read from
+    (see `Simulator.rows`). ``query_parents`` are endpoints whose records are named in the query: the simulated API
+    does not tell such requests apart, so there may be only one such record.
+    """
 
     name: str
     catalog: dict[str, Any]
     endpoint: Endpoint
     depth: int
     via: Mapping[str, str] = field(default_factory=dict)
+    query_parents: frozenset[str] = frozenset()
+
+    @property
+    def group(self) -> tuple[int, bool]:
+        """Streams of one group can be read in one run, without the size of one spoiling that of another."""
+        return self.depth, bool(self.query_parents)
+
+    @property
+    def flat(self) -> bool:
+        return self.group == (0, False)
 
     @property
     def incremental(self) -> bool:
@@ -44,6 +59,7 @@ class Bound:
             signals,
             self.incremental,
             min(self.depth, 2),
+            bool(self.query_parents),
             self.endpoint.method,
         )
 
@@ -55,17 +71,10 @@ class Bindings:
     bound: tuple[Bound, ...]
     unbound: Mapping[str, str]
 
-    def at_depth(self, depth: int) -> list[Bound]:
-        return [one for one in self.bound if one.depth == depth]
-
-    @property
-    def depths(self) -> list[int]:
-        return sorted({one.depth for one in self.bound})
-
     def one_of_each_shape(self) -> list[Bound]:
         """The first stream of each shape, those without parents first."""
         found: dict[tuple[object, ...], Bound] = {}
-        for one in sorted(self.bound, key=lambda each: each.depth):
+        for one in sorted(self.bound, key=lambda each: each.group):
             found.setdefault(one.shape, one)
         return list(found.values())
 
@@ -82,8 +91,16 @@ def endpoints_of(blueprint: ApiBlueprint, choices: Choices, api: SimulatedApi) -
     return found
 
 
+def grouped(streams: Iterable[Bound]) -> list[list[Bound]]:
+    """By `Bound.group`, those without parents first."""
+    groups: dict[tuple[int, bool], list[Bound]] = {}
+    for one in sorted(streams, key=lambda each: each.group):
+        groups.setdefault(one.group, []).append(one)
+    return list(groups.values())
+
+
 def parents_of(blueprint: ApiBlueprint, choices: Choices) -> dict[str, dict[str, str]]:
-    """Stream -> path variable -> the stream that it is read from."""
+    """Stream -> variable of its request -> the stream that it is read from."""
     found = {}
     for stream in blueprint.streams:
         parent = _taken(stream, "parent", choices)
@@ -107,10 +124,13 @@ def bind(
         if endpoint is None:
             unbound[name] = "the simulated API, made from the document, has no endpoint like the stream's request"
             continue
-        via = {
+        sources = {
             variable: endpoints[parent] for variable, parent in parents.get(name, {}).items() if parent in endpoints
         }
-        bound.append(Bound(name, stream, endpoint, depth_of(endpoint, api), via))
+        in_path = set(_NAME.findall(endpoint.path))
+        via = {variable: source for variable, source in sources.items() if variable in in_path}
+        in_query = frozenset(source for variable, source in sources.items() if variable not in in_path)
+        bound.append(Bound(name, stream, endpoint, depth_of(endpoint, api), via, in_query))
     return Bindings(tuple(bound), unbound)
 
 

@@ -43,10 +43,12 @@ class Reading:
 
 def plan_for(bench: Bench, streams: Iterable[Bound], count: Count, *, parents: int = 3, **knobs: object) -> Plan:
     """``count`` records in the endpoints of ``streams``, a few in those of their parents."""
+    streams = list(streams)
     above = {key for one in streams for key in ancestors(one.endpoint, bench.api)}
+    alone = {key for one in streams for key in one.query_parents}
     return Plan(
         records=count,
-        counts=dict.fromkeys(above, parents),
+        counts={**dict.fromkeys(above, parents), **dict.fromkeys(alone, 1)},
         secrets=bench.accepted(),
         variables=bench.variables,
         **knobs,  # type: ignore[arg-type]
@@ -65,8 +67,6 @@ def bound_of(bench: Bench, streams: Iterable[Bound], pages: int = 2, parents: in
 
 async def read_sizes(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
     """All streams without parents in one run per size."""
-    if not streams:
-        return []
     runs = await asyncio.gather(
         *(
             bench.read(
@@ -80,9 +80,9 @@ async def read_sizes(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
     return [Reading(case, run, tuple(streams)) for case, run in zip(SIZES, runs, strict=True)]
 
 
-async def read_nested(bench: Bench, streams: Sequence[Bound], depth: int) -> list[Reading]:
+async def read_nested(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
     """All streams of one depth in one run: their sizes differ from parent to parent."""
-    parents = MAX_PARENTS if depth == 1 else 3
+    parents = MAX_PARENTS if streams[0].depth == 1 else 3
     plan = plan_for(bench, streams, DEALT, parents=parents)
     run = await bench.read(plan, [one.catalog for one in streams], bound=bound_of(bench, streams, parents=parents))
     return [Reading(NESTED, run, tuple(streams))]

@@ -19,7 +19,7 @@ from contracts.simulation import SimulatedApi
 from infra.runtime.simulator import Plan
 from services.tester.conformance import completeness, conduct, continuation, failures
 from services.tester.conformance.bench import Bench, Pace, Run, Subject
-from services.tester.conformance.binding import Bindings, Bound, bind
+from services.tester.conformance.binding import Bindings, Bound, bind, grouped
 from services.tester.conformance.checks import failed, skipped, verdict
 from services.tester.conformance.comparison import compare
 from services.tester.conformance.configuration import Form
@@ -35,7 +35,7 @@ Say = Callable[[str], Awaitable[None]]
 class Knowledge:
     """What is known about the connector besides itself; all of it optional.
 
-    ``endpoints``: stream -> endpoint key. ``parents``: stream -> path variable -> parent stream. ``fields``: path
+    ``endpoints``: stream -> endpoint key. ``parents``: stream -> variable -> parent stream. ``fields``: path
     variable -> the config's field that fills it. ``missing``: streams that are rightly not in the catalog -> why.
     ``streams``: all that there should be.
     """
@@ -199,8 +199,8 @@ class _Session:
 
     async def _reads(self) -> None:
         deep = self.bindings.one_of_each_shape()[: None if self.bench.pace.full else SHAPES_IN_DEPTH]
-        flat = [one for one in deep if one.depth == 0] or deep
-        jobs = [self._complete(depth) for depth in self.bindings.depths]
+        flat = [one for one in deep if one.flat] or deep
+        jobs = [self._complete(group) for group in grouped(self.bindings.bound)]
         if deep:
             bench = self.bench
             jobs += [
@@ -213,10 +213,10 @@ class _Session:
                 self._refused(flat),
                 self._unknown_stream(),
             ]
-            # by depth: an endpoint that is somebody's parent has few records, so as not to multiply
-            for group in _by_depth(deep):
+            # in groups: an endpoint that is somebody's parent has few records, so as not to multiply
+            for group in grouped(deep):
                 jobs.append(self._into(continuation.judge_resume(bench, group)))
-            for group in _by_depth([one for one in self.bindings.bound if one.incremental][:SHAPES_IN_DEPTH]):
+            for group in grouped([one for one in self.bindings.bound if one.incremental][:SHAPES_IN_DEPTH]):
                 jobs.append(self._into(continuation.judge_incremental(bench, group)))
             if bench.pace.full:
                 jobs.append(self._into(failures.judge_isolation(bench, flat, 503)))
@@ -226,13 +226,12 @@ class _Session:
     async def _into(self, job: Awaitable[list[Check]]) -> None:
         self.checks += await job
 
-    async def _complete(self, depth: int) -> None:
-        streams = self.bindings.at_depth(depth)
+    async def _complete(self, streams: list[Bound]) -> None:
         await self.say(f"reading {len(streams)} streams around the edges of a page")
-        if depth == 0:
+        if streams[0].depth == 0:
             readings = await completeness.read_sizes(self.bench, streams)
         else:
-            readings = await completeness.read_nested(self.bench, streams, depth)
+            readings = await completeness.read_nested(self.bench, streams)
         for reading in readings:
             self.transcripts.append(reading.run.transcript)
             for one in reading.streams:
@@ -308,13 +307,6 @@ class _Session:
 
 
 _OPEN = "the API, as documented, lets anybody in, or the connector takes no credentials"
-
-
-def _by_depth(streams: Iterable[Bound]) -> list[list[Bound]]:
-    groups: dict[int, list[Bound]] = {}
-    for one in streams:
-        groups.setdefault(one.depth, []).append(one)
-    return list(groups.values())
 
 
 def _free_variables(api: SimulatedApi, config: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,156 @@
+"""Where the simulated API and the blueprint disagree, and neither has the document on its side. Pure.
+
+The simulated API is the judge, so what the document states of it stands. But where it only *assumes* something,
+and the blueprint is at least as sure of something else, failing the connector would judge one guess by another.
+Then the simulated endpoint follows the blueprint, and the report names the gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.blueprint import (
+    ApiBlueprint,
+    Candidate,
+    Choices,
+    CursorPagination,
+    LastRecordPagination,
+    LinkHeaderPagination,
+    NextUrlPagination,
+    NoPagination,
+    OffsetPagination,
+    PageNumberPagination,
+    Pagination,
+    Selector,
+    Stream,
+    option_key,
+)
+from contracts.reports import Check, Outcome
+from contracts.simulation import Endpoint, Ground, PageSize, Position, Signal, SimulatedApi
+
+KIND = "agreement"
+
+
+def agree(
+    api: SimulatedApi, blueprint: ApiBlueprint, choices: Choices, endpoints: Mapping[str, str]
+) -> tuple[SimulatedApi, list[Check]]:
+    """The API with those endpoints changed that only assumed, and a skipped check for each gap.
+
+    Args:
+        endpoints: stream -> key of its endpoint.
+    """
+    changed = dict(api.endpoints)
+    gaps: list[Check] = []
+    for stream in blueprint.streams:
+        key = endpoints.get(stream.name)
+        if key is None:
+            continue
+        endpoint = changed[key]
+        selector, pagination = _option(stream, "selector", choices), _option(stream, "pagination", choices)
+        if not _same_place(endpoint, selector.value) and _outweighs(selector, endpoint.ground("records")):
+            endpoint = _with_records_at(endpoint, selector.value)
+            gaps.append(_gap(stream.name, "records", "where in the response the records are", endpoint))
+        if not _same_paging(endpoint, pagination.value) and _outweighs(pagination, endpoint.ground("paging")):
+            endpoint = _with_paging(endpoint, pagination.value)
+            gaps.append(_gap(stream.name, "paging", f"how to page ({pagination.value.kind})", endpoint))
+        changed[key] = _with_key(endpoint, _option(stream, "primary_key", choices).value)
+    return api.model_copy(update={"endpoints": changed}), gaps
+
+
+def _option(stream: Stream, field: str, choices: Choices) -> Candidate[Any]:
+    decision = getattr(stream, field)
+    rank = choices.get(option_key(stream.name, field), 0)
+    found: Candidate[Any] = decision.options[min(rank, len(decision.options) - 1)]
+    return found
+
+
+def _outweighs(candidate: Candidate[Any], ground: Ground) -> bool:
+    return not ground.stated and candidate.confidence >= ground.confidence
+
+
+def _gap(stream: str, case: str, what: str, endpoint: Endpoint) -> Check:
+    return Check(
+        id=f"{KIND}/{stream}/{case}",
+        kind=KIND,
+        stream=stream,
+        outcome=Outcome.SKIPPED,
+        message=f"the document does not state {what}; {endpoint.key} is simulated as the blueprint has it",
+    )
+
+
+def _same_place(endpoint: Endpoint, selector: Selector) -> bool:
+    return (endpoint.records.path, endpoint.records.shape) == (selector.path, selector.shape)
+
+
+def _with_records_at(endpoint: Endpoint, selector: Selector) -> Endpoint:
+    records = endpoint.records.model_copy(update={"path": selector.path, "shape": selector.shape})
+    return endpoint.model_copy(update={"records": records, "envelope": None})
+
+
+def _with_key(endpoint: Endpoint, key: tuple[tuple[str, ...], ...] | None) -> Endpoint:
+    """A key of one field that the document does not call unique is made so: no record may differ from another only
+    by chance."""
+    records = endpoint.records
+    if key is None or len(key) != 1 or key[0] in records.identity or endpoint.ground("identity").stated:
+        return endpoint
+    return endpoint.model_copy(
+        update={"records": records.model_copy(update={"identity": (*records.identity, key[0])})}
+    )
+
+
+# --- paging ---------------------------------------------------------------------------------------
+
+
+def _same_paging(endpoint: Endpoint, pagination: Pagination) -> bool:
+    """Whether a client that pages like this gets everything from the endpoint, and knows where the end is."""
+    kinds = {signal.kind for signal in endpoint.signals}
+    understood = {(p.kind, p.param, p.location) for p in (endpoint.position, *endpoint.also)}
+    if isinstance(pagination, NoPagination):
+        return endpoint.position.kind == "none"
+    if isinstance(pagination, NextUrlPagination):
+        return "next_url" in kinds
+    if isinstance(pagination, LinkHeaderPagination):
+        return "link" in kinds
+    if isinstance(pagination, CursorPagination) and not kinds & {"next_cursor", "next_page", "next_offset"}:
+        return False
+    return (pagination.kind, pagination.param, pagination.location) in understood
+
+
+def _with_paging(endpoint: Endpoint, pagination: Pagination) -> Endpoint:
+    position, signals = _position(pagination), _signals(pagination)
+    size = getattr(pagination, "size", None)
+    sized = PageSize(param=size.param, default=size.value) if size else PageSize(default=endpoint.size.default)
+    return endpoint.model_copy(update={"position": position, "also": (), "signals": signals, "size": sized})
+
+
+def _position(pagination: Pagination) -> Position:
+    if isinstance(pagination, NoPagination):
+        return Position()
+    if isinstance(pagination, NextUrlPagination | LinkHeaderPagination):
+        return Position(kind="page", param="page", first=1)
+    more: dict[str, Any] = {}
+    if isinstance(pagination, PageNumberPagination | OffsetPagination):
+        more["first"] = pagination.start
+    if isinstance(pagination, LastRecordPagination):
+        more["field"] = pagination.field
+    return Position(kind=pagination.kind, param=pagination.param, location=pagination.location, **more)
+
+
+def _signals(pagination: Pagination) -> tuple[Signal, ...]:
+    found: list[Signal] = []
+    if isinstance(pagination, NextUrlPagination):
+        found.append(Signal(kind="next_url", path=pagination.path, at_end="null"))
+    if isinstance(pagination, LinkHeaderPagination):
+        found.append(Signal(kind="link", header="Link"))
+    if isinstance(pagination, CursorPagination):
+        where = {"header": pagination.header} if pagination.source == "header" else {"path": pagination.path}
+        found.append(Signal.model_validate({"kind": "next_cursor", **where}))
+    if isinstance(pagination, PageNumberPagination) and pagination.total_pages_path is not None:
+        found.append(Signal(kind="total_pages", path=pagination.total_pages_path))
+    if isinstance(pagination, OffsetPagination) and pagination.total_path is not None:
+        found.append(Signal(kind="total", path=pagination.total_path))
+    has_more = getattr(pagination, "has_more_path", None)
+    if has_more is not None:
+        found.append(Signal(kind="has_more", path=has_more, at_end="false"))
+    return tuple(found)
