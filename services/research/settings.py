@@ -1,4 +1,5 @@
-"""Settings of the research service: environment variables with the prefix ``CONNECTORS_RESEARCH_``."""
+"""Settings of the research service: environment variables with the prefix ``CONNECTORS_RESEARCH_``, and
+``CONNECTORS_ALLOW_LOOPBACK``, which the gateway shares."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """``allow_loopback`` lets documents be read from this machine: for the embedded stack, not for a deployment."""
 
-    model_config = SettingsConfigDict(env_prefix="CONNECTORS_RESEARCH_")
+    model_config = SettingsConfigDict(env_prefix="CONNECTORS_RESEARCH_", populate_by_name=True)
 
-    allow_loopback: bool = False
+    allow_loopback: bool = Field(default=False, validation_alias="CONNECTORS_ALLOW_LOOPBACK")
     fetch_timeout_s: float = Field(default=30.0, gt=0)
     max_document_bytes: int = Field(default=50 * 1024 * 1024, gt=0)
     max_external_documents: int = Field(default=50, ge=0)

@@ -212,6 +212,13 @@ def test_required_values_that_the_document_gives_are_sent_as_they_are() -> None:
     assert request.query == {"format": "json"}
 
 
+def test_placeholders_are_no_values() -> None:
+    item = get(array(THING), header("Acme-Version", required=True, default="{{ACME_VERSION}}"))
+    found = blueprint({"/things": item})
+    assert found.streams[0].request.value.headers == {}
+    assert [parameter.target for parameter in found.parameters] == ["Acme-Version"]
+
+
 def test_required_headers_without_a_value_are_asked_for() -> None:
     item = get(array(THING), header("Acme-Account-Id", "Your account", required=True))
     (parameter,) = blueprint({"/things": item}).parameters

@@ -99,6 +99,12 @@ def test_cursor_tokens_are_found_in_the_body(param: str, response: Any, path: tu
     assert (found.param, found.path, found.source) == (param, path, "body")
 
 
+def test_a_parameter_of_any_name_pages_by_its_next_value() -> None:
+    found = paging(obj(**DATA, next_stream_position="integer"), query("stream_position"), query("limit", "integer"))
+    assert isinstance(found, CursorPagination)
+    assert (found.param, found.path) == ("stream_position", ("next_stream_position",))
+
+
 def test_cursor_tokens_are_found_in_a_header() -> None:
     found = paging(array(THING), query("cursor"), headers={"X-Next-Cursor": {"schema": {"type": "string"}}})
     assert isinstance(found, CursorPagination)

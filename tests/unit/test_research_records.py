@@ -159,6 +159,22 @@ def test_what_does_not_ask_for_changes_is_no_cursor(param: Any) -> None:
     assert cursor(RECORD, param) is None
 
 
+def test_a_filter_that_names_no_field_is_a_gap_if_there_are_several() -> None:
+    found = blueprint({"/things": get(array(RECORD), query("time_min", format="date-time"))})
+    assert found.streams[0].cursor.value is None
+    assert {option.value.field for option in found.streams[0].cursor.alternatives if option.value} == {
+        ("created_at",),
+        ("updated_at",),
+    }
+    assert any("is not said" in gap.reason for gap in found.gaps)
+
+
+def test_a_filter_that_names_no_field_takes_the_only_one() -> None:
+    found = cursor(obj(id="string", received_at=TIME), query("time_min", format="date-time"))
+    assert found is not None
+    assert found.field == ("received_at",)
+
+
 def test_a_field_without_a_filter_is_no_cursor() -> None:
     assert cursor(RECORD) is None
 

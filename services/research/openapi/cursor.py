@@ -52,6 +52,10 @@ _GENERIC = frozenset(
         ),
     ]
 )
+_RECORD_PARTS = (("attributes",), ("fields",), ("meta",), ("metadata",), ("info",), ("details",))
+"""Members of a record that hold what other APIs put into the record itself."""
+_SURE = 0.48
+"""Below this the field that goes with a filter is a guess, and a wrong one loses records: a named gap instead."""
 _EXCLUSIVE = frozenset({"gt", "after", "greater"})
 _INCLUSIVE = re.compile(r"\b(at|on) or (after|later|since)|or equal|equal or|\binclusive|greater than or|\bsince\b")
 _EPOCH = re.compile(r"\b(unix|epoch|seconds since|posix)\b")
@@ -94,16 +98,19 @@ def cursor_candidates(
     for entry in filters:
         scored = ((stamp, _match(entry, stamp, len(stamps))) for stamp in stamps)
         found.extend(_candidate(endpoint, entry, stamp, score) for stamp, score in scored if score > 0)
-    if filters and not found:
-        entry = filters[0]
-        gap = Gap(
-            subject="cursor",
-            reason=f"the parameter {entry.name} filters by time, but no field of the record carries that time",
-            evidence=(entry.param.evidence(),),
-        )
-        return [candidate(None, 0.5, endpoint.evidence("no field goes with the filter"))], gap
-    reason = "no parameter filters by time" if not filters else "full reads instead"
-    return [*found, candidate(None, 0.9 if not found else 0.2, endpoint.evidence(reason))], None
+    if not filters:
+        return [candidate(None, 0.9, endpoint.evidence("no parameter filters by time"))], None
+    nothing: Candidate[Cursor | None] = candidate(None, _SURE, endpoint.evidence("full reads instead"))
+    if max((option.confidence for option in found), default=0.0) > _SURE:
+        return [*found, nothing], None
+    entry = filters[0]
+    why = (
+        "which field of the record it goes with is not said"
+        if found
+        else "no field of the record carries that time"
+    )
+    reason = f"the parameter {entry.name} filters by time, but {why}"
+    return [nothing, *found], Gap(subject="cursor", reason=reason, evidence=(entry.param.evidence(),))
 
 
 def _candidate(endpoint: Endpoint, entry: _Filter, stamp: _Stamp, score: float) -> Candidate[Cursor | None]:
@@ -207,7 +214,7 @@ def _stems(own: Any) -> frozenset[str]:
 
 def _stems_of_text(text: str) -> frozenset[str]:
     for word in ("updated", "modified", "changed", "created", "added"):
-        if re.search(rf"\b{word}\b", text):
+        if re.search(rf"\b{word}", text):
             return frozenset({_STEMS[word] or word})
     return frozenset()
 
@@ -220,7 +227,7 @@ def _stamps(record: dict[str, Any], at: JsonPath = ()) -> list[_Stamp]:
     for name, schema in record.get("properties", {}).items():
         own = words(name)
         kind_of = type_of(schema)
-        if not at and kind_of == "object" and own in (("attributes",), ("fields",), ("meta",), ("metadata",)):
+        if not at and kind_of == "object" and own[-1:] in _RECORD_PARTS:
             found.extend(_stamps(schema, (name,)))
         elif kind_of in ("string", "integer", "number", "") and own and _is_time(own, schema):
             stems = _stems(own)
@@ -269,6 +276,6 @@ def _match(entry: _Filter, stamp: _Stamp, stamps: int) -> float:
     if entry.stems:
         return 0.75 + base if entry.stems & stamp.stems else 0.0
     if entry.generic:
-        rank = {"updated": 0.45, "created": 0.5, "event": 0.55 if len(stamp.stems) == 0 else 0.4}[stamp.kind]
-        return rank + base + (0.1 if stamps == 1 else 0.0)
+        rank = 0.55 if not stamp.stems else 0.4
+        return rank + base + (0.15 if stamps == 1 else 0.0)
     return 0.6 + base if not stamp.stems else 0.0

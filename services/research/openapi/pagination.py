@@ -133,6 +133,7 @@ def _by_cursor(
             found.append(candidate(cursor, 0.85 + match, *evidence))
     if not params.cursors and not params.page and not params.offset and fields.token:
         found += _undeclared_cursor(endpoint, fields.token[0], size, more, habits.cursor)
+    found += _by_following(endpoint, params, fields, size, more)
     if params.cursors and not fields.token and not fields.next_url and habits.token is not None:
         cursor = CursorPagination(
             param=params.cursors[0].name, path=habits.token, size=size, location=_place(params.cursors[0])
@@ -147,6 +148,28 @@ def _by_cursor(
                     candidate(cursor, 0.85, param.evidence(), endpoint.evidence(f"response header {name}"))
                 )
     return found
+
+
+def _by_following(
+    endpoint: Endpoint, params: PageParams, fields: PagingFields, size: PageSize | None, more: JsonPath | None
+) -> list[Candidate[Pagination]]:
+    """A parameter whose next value the response hands out by the same name (``stream_position`` and
+    ``next_stream_position``), whatever that name is."""
+    counted = (params.size, params.page, params.offset)
+    moving = [param for param in endpoint.params if param.location in ("query", "body") and param not in counted]
+    pairs = ((param, field) for param in moving for field in fields.following)
+    return [
+        candidate(
+            CursorPagination(
+                param=param.name, path=field.path, size=size, has_more_path=more, location=_place(param)
+            ),
+            0.9,
+            param.evidence(),
+            endpoint.response_evidence(field.path, "the parameter's next value"),
+        )
+        for param, field in pairs
+        if words(field.name)[1:] == param.words
+    ]
 
 
 def _affinity(param: Param, field: Field) -> float:

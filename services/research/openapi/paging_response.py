@@ -60,10 +60,12 @@ _URL_TEXT = re.compile(r"\b(url|uri|link|href)\b")
 
 @dataclass(frozen=True)
 class PagingFields:
-    """What a response says about paging; each the best member for its role."""
+    """What a response says about paging; each the best member for its role; ``following`` are all that are called
+    ``next...`` and are no URL."""
 
     token: tuple[Field, ...] = ()
     next_url: tuple[Field, ...] = ()
+    following: tuple[Field, ...] = ()
     total: Field | None = None
     total_pages: Field | None = None
     has_more: Field | None = None
@@ -82,6 +84,7 @@ def paging_fields(endpoint: Endpoint, records: JsonPath) -> PagingFields:
     return PagingFields(
         token=tuple(sorted((field for field in fields if field not in urls and _is_token(field)), key=_token_rank)),
         next_url=urls,
+        following=tuple(field for field in fields if field not in urls and words(field.name)[:1] == ("next",)),
         total=next((field for field in fields if _is_count(field, _TOTAL_NAMES)), None),
         total_pages=next((field for field in fields if _is_count(field, _TOTAL_PAGES_NAMES)), None),
         has_more=next(

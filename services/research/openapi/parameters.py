@@ -63,7 +63,7 @@ def demands(endpoint: Endpoint, handled: frozenset[tuple[str, str]], switches: I
 def _fixed_value(param: Param) -> str | None:
     """A value that the document itself gives: a default, the only or (of versions) the last enumerated one, or a
     header's example."""
-    if isinstance(param.default, (str, int, float)) and param.default != "":
+    if isinstance(param.default, (str, int, float)) and _is_usable(param.default):
         return _text(param.default)
     if len(param.enum) == 1:
         return _text(param.enum[0])
@@ -74,8 +74,14 @@ def _fixed_value(param: Param) -> str | None:
         *param.words,
         *({"version"} if "revision" in param.words else ()),
     }:
-        return _text(param.example) if isinstance(param.example, (str, int, float)) else None
+        usable = isinstance(param.example, (str, int, float)) and _is_usable(param.example)
+        return _text(param.example) if usable else None
     return None
+
+
+def _is_usable(value: Any) -> bool:
+    """Not the placeholder of a collection's variable (``{{version}}``, ``<version>``, ``$VERSION``)."""
+    return value != "" and not re.match(r"\s*(\{|<|\$|%7B)", str(value))
 
 
 def _text(value: Any) -> str:
