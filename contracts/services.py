@@ -42,41 +42,25 @@ AGENTS: dict[Service, Face] = {
 }
 """The agents. An agent's natural fact and its own ``*.requested`` open the same kind of task."""
 
-ROUTER = Face(
-    # What may leave it a choice. After its own facts it looks again by itself; who has exactly one thing to do with
-    # a fact (`tests.failed`) is woken by it directly.
-    consumes=(
-        e.ConnectorGenerated,
-        e.FixturesCreated,
-        e.TestsReviewed,
-        e.ReviewApproved,
-        e.ReviewRejected,
-        e.ConnectorPublished,
-        e.AgentFailed,
-        e.ApprovalGranted,
-        e.ApprovalDenied,
-        e.PipelineForked,
-        e.PipelineCancelRequested,
-        e.PipelinePauseRequested,
-        e.PipelineResumeRequested,
-    ),
-    emits=(
-        e.ResearchRequested,
-        e.GenerationRequested,
-        e.FixturesRequested,
-        e.TestsRequested,
-        e.TestReviewRequested,
-        e.ReviewRequested,
-        e.PublishRequested,
-        e.ApprovalRequested,
-        e.TimerElapsed,
-        e.PipelineCompleted,
-        e.PipelineFailed,
-        e.PipelineCancelled,
-        e.PipelinePaused,
-        e.PipelineResumed,
-    ),
+_DECISIONS: tuple[type[e.Fact], ...] = (
+    e.ResearchRequested,
+    e.GenerationRequested,
+    e.FixturesRequested,
+    e.TestsRequested,
+    e.TestReviewRequested,
+    e.ReviewRequested,
+    e.PublishRequested,
+    e.ApprovalRequested,
+    e.TimerElapsed,
+    e.PipelineCompleted,
+    e.PipelineFailed,
+    e.PipelineCancelled,
+    e.PipelinePaused,
+    e.PipelineResumed,
 )
+ROUTER = Face(consumes=tuple(fact for fact in e.FACTS.values() if fact not in _DECISIONS), emits=_DECISIONS)
+"""The router is not woken by its own facts: after each it looks again by itself."""
+
 EVENT_STORE = Face(consumes=tuple(e.FACTS.values()), emits=())
 GATEWAY = Face(
     consumes=tuple(e.FACTS.values()),

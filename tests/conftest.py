@@ -19,7 +19,7 @@ from tests.support.nats import fast
 
 @pytest.fixture
 def bus_settings(tmp_path: Path) -> BusSettings:
-    """Base settings with short waits; point them at a server with ``nats_server.settings(service, bus_settings)``."""
+    """Base settings with short waits; ``nats_server.settings(service, bus_settings)`` points them at a server."""
     return fast(tmp_path / "data")
 
 

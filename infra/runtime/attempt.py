@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import nats.errors
 
@@ -39,7 +40,7 @@ class Ended(StrEnum):
 class _Running:
     pipeline: str
     work: asyncio.Task[Fact]
-    told: asyncio.Event
+    told: asyncio.Future[None]
     why: Ended | None = None
 
 
@@ -57,7 +58,8 @@ class Attempts:
         for running in self._running:
             if pipeline in (None, running.pipeline):
                 running.why = running.why or why
-                running.told.set()
+                if not running.told.done():
+                    running.told.set_result(None)
 
     async def close(self) -> None:
         """Remove what the attempts have left behind; none may run any more."""
@@ -68,7 +70,7 @@ class Attempts:
         service = self._agent.service
         folder = self._workspaces.take()
         work = asyncio.ensure_future(self._agent.run(job, folder, tools))
-        running = _Running(pipeline, work, asyncio.Event())
+        running = _Running(pipeline, work, asyncio.get_running_loop().create_future())
         self._running.append(running)
         try:
             await self._wait(running)
@@ -84,11 +86,9 @@ class Attempts:
 
     async def _wait(self, running: _Running) -> None:
         """Until the work is done, is told to stop, or took too long; then for `GRACE_S` while it cleans up."""
-        work, told = running.work, asyncio.ensure_future(running.told.wait())
-        try:
-            await asyncio.wait({work, told}, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            told.cancel()
+        work = running.work
+        ends: set[asyncio.Future[Any]] = {work, running.told}
+        await asyncio.wait(ends, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             work.cancel()
             await asyncio.wait({work}, timeout=GRACE_S)

@@ -161,13 +161,19 @@ class States:
             StreamUnavailable: the bus did not answer.
             UnknownFact: a fact is of a version newer than this code.
         """
+        known = self._states.get(pipeline) or Folded(PipelineState(), 0)
+        folded, _ = await self.advance(pipeline, known, at_least=at_least)
+        return folded
+
+    async def advance(
+        self, pipeline: str, known: Folded, *, at_least: int = 0
+    ) -> tuple[Folded, list[tuple[int, Envelope]]]:
+        """`load` on top of ``known``, and the facts that came after it."""
         for attempt in range(20):
-            folded = self._states.get(pipeline) or Folded(PipelineState(), 0)
-            facts, last = await self._log.read(pipeline, folded.last)
-            state = await self._fold(folded.state, facts)
-            folded = self._keep(pipeline, Folded(state, last))
-            if folded.last >= at_least:
-                return folded
+            facts, last = await self._log.read(pipeline, known.last)
+            if last >= at_least:
+                state = await self._fold(known.state, facts)
+                return self._keep(pipeline, Folded(state, last)), facts
             await asyncio.sleep(min(0.01 * 2**attempt, 0.5))
         raise Transient(f"the log has message {at_least} but does not show it yet", where=pipeline)
 
@@ -235,9 +241,8 @@ async def append_decided(
         try:
             sequence = await log.append(envelope, expected_last=folded.last)
         except Conflict as conflict:
-            since = folded.last
-            folded = await states.load(pipeline, at_least=conflict.last)
-            if any(fact.id == envelope.id for _, fact in await log.history(pipeline, since)):
+            folded, facts = await states.advance(pipeline, folded, at_least=conflict.last)
+            if any(fact.id == envelope.id for _, fact in facts):
                 return folded
             await asyncio.sleep(0.001 * attempt)
             continue

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 DUPLICATE_WINDOW_S = 120.0
 CONSUMERS = frozenset({*AGENTS, Service.ROUTER})
-"""Who has a durable consumer on ``EVENTS``, named like the service; the others read in order from where they know."""
+"""Who has a durable on ``EVENTS``, named like the service; the others read in order from where they know."""
 
 TIMERS_CONSUMER = "router-timers"
 _ALREADY_THERE = {10058, 10148}

@@ -123,9 +123,7 @@ async def test_many_writers_of_one_pipeline_all_get_in_once(bus: Bus) -> None:
 
     async def write(id: str) -> None:
         states = States(bus.log, evolve)
-        await append_decided(
-            bus.log, states, await states.load(pipeline), pipeline, lambda _: pause(pipeline, id)
-        )
+        await append_decided(bus.log, states, await states.load(pipeline), pipeline, lambda _: pause(pipeline, id))
 
     await asyncio.gather(*(write(id) for id in ids))
     facts = await bus.log.history(pipeline)

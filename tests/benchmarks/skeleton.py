@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks.skeleton ROLE``: what a pipeline costs with FastStream alone.
 
-As many processes as the product has services, and the same twelve messages a run in the same order, each passed on by
-a bare handler: no state, no join, no check, no compare-and-set. The recorder writes every message into SQLite.
+As many processes as the product has services, and the same twelve messages a run in the same order, each passed on
+by a bare handler: no state, no join, no check, no compare-and-set. The recorder writes every message into SQLite.
 """
 
 from __future__ import annotations

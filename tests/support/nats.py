@@ -1,4 +1,4 @@
-"""A real bus for tests. Fixtures are in ``tests/conftest.py``; a server starts in about 50 ms, so each test has its own.
+"""A real bus for tests. Fixtures are in ``tests/conftest.py``; a server starts in 50 ms, so each test has its own.
 
 async def test_research_answers(nats_server, bus):
     agent = Agent(Service.RESEARCH, run)                      # any ``async def run(job, workspace, tools) -> Fact``

@@ -1,4 +1,4 @@
-"""``python -m tests.support.tiny_agent FOLDER``: research as a process; it answers once ``FOLDER/release`` is there."""
+"""``python -m tests.support.tiny_agent FOLDER``: research as a process; answers when FOLDER/release is there."""
 
 from __future__ import annotations
 
