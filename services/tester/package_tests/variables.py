@@ -1,0 +1,28 @@
+"""Path variables that a connector takes from its config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.simulation import SimulatedApi
+from infra.runtime.simulator.population import variables_of
+
+
+def free_variables(api: SimulatedApi, config: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:
+    """Path variable -> its value, of those that no other endpoint's records give: of the config's field of the same
+    name, or of the one that ``fields`` names for it."""
+    plain = {_plain(name): value for name, value in config.items() if isinstance(value, str | int)}
+    found = {}
+    for endpoint in api.endpoints.values():
+        bound = {binding.variable for binding in endpoint.bindings}
+        for variable in variables_of(endpoint.path):
+            value = plain.get(_plain(fields.get(variable, variable)))
+            if variable not in bound and value is not None and not isinstance(value, bool):
+                found[variable] = str(value)
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
