@@ -37,7 +37,7 @@ async def test_racing_routers_never_diverge(
     nats_server: NatsServer, bus: Bus, bus_settings: BusSettings, pipelines: int
 ) -> None:
     dice = random.Random(pipelines)
-    bus_settings = bus_settings.model_copy(update={"cached_pipelines": 32})
+    bus_settings = bus_settings.model_copy(update={"cached_pipelines": pipelines // 2})
     async with (
         stage(nats_server, bus, bus_settings, routers=1, slots=4) as theatre,
         routing(nats_server, bus_settings) as other,
@@ -61,7 +61,7 @@ async def _look_at_everything(rival: Router) -> None:
     """A third, impolite router: with locks of its own, it decides about everything all the time."""
     while True:
         await rival.sweep()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
 
 
 async def _disturb(theatre: Stage, pipeline: str, dice: random.Random) -> None:
