@@ -86,6 +86,7 @@ async def test_sigterm_gives_the_task_back_at_once_and_another_process_does_it(
     async with tiny_agent(tmp_path, nats_server, CONNECTORS_ACK_WAIT_S="60") as second:
         await second.says("ready")
         await fact_of(bus, pipeline, ResearchCompleted, timeout_s=3)
+        assert await second.stop() == 0
     assert not any((tmp_path / "workspaces").iterdir())
 
 
