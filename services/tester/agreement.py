@@ -14,6 +14,7 @@ from contracts.blueprint import (
     ApiBlueprint,
     Candidate,
     Choices,
+    Cursor,
     CursorPagination,
     LastRecordPagination,
     LinkHeaderPagination,
@@ -27,7 +28,7 @@ from contracts.blueprint import (
     option_key,
 )
 from contracts.reports import Check, Outcome
-from contracts.simulation import Endpoint, Ground, PageSize, Position, Signal, SimulatedApi
+from contracts.simulation import Endpoint, Ground, PageSize, Position, Signal, SimulatedApi, TimeField
 
 KIND = "agreement"
 
@@ -54,6 +55,11 @@ def agree(
         if not _same_paging(endpoint, pagination.value) and _outweighs(pagination, endpoint.ground("paging")):
             endpoint = _with_paging(endpoint, pagination.value)
             gaps.append(_gap(stream.name, "paging", f"how to page ({pagination.value.kind})", endpoint))
+        given = _given(endpoint, stream, blueprint, choices)
+        if given and not endpoint.ground("parents").stated:
+            endpoint = _without_parents(endpoint, given)
+            gaps.append(_gap(stream.name, "parents", f"where {', '.join(sorted(given))} is found", endpoint))
+        endpoint = _with_time(endpoint, _option(stream, "cursor", choices).value)
         changed[key] = _with_key(endpoint, _option(stream, "primary_key", choices).value)
     return api.model_copy(update={"endpoints": changed}), gaps
 
@@ -92,11 +98,43 @@ def _with_key(endpoint: Endpoint, key: tuple[tuple[str, ...], ...] | None) -> En
     """A key of one field that the document does not call unique is made so: no record may differ from another only
     by chance."""
     records = endpoint.records
-    if key is None or len(key) != 1 or key[0] in records.identity or endpoint.ground("identity").stated:
+    times = {time.path for time in records.times}
+    if key is None or len(key) != 1 or key[0] in {*records.identity, *times} or endpoint.ground("identity").stated:
         return endpoint
     return endpoint.model_copy(
         update={"records": records.model_copy(update={"identity": (*records.identity, key[0])})}
     )
+
+
+def _with_time(endpoint: Endpoint, cursor: Cursor | None) -> Endpoint:
+    """A cursor field that the document does not say holds times is simulated as one."""
+    records = endpoint.records
+    if cursor is None:
+        return endpoint
+    changes: dict[str, Any] = {}
+    if cursor.field in records.identity and not endpoint.ground("identity").stated:
+        changes["identity"] = tuple(path for path in records.identity if path != cursor.field)
+    if cursor.field not in {time.path for time in records.times} and not endpoint.ground("times").stated:
+        changes["times"] = (*records.times, TimeField(path=cursor.field, format=cursor.field_format))
+    return endpoint.model_copy(update={"records": records.model_copy(update=changes)}) if changes else endpoint
+
+
+def _given(endpoint: Endpoint, stream: Stream, blueprint: ApiBlueprint, choices: Choices) -> set[str]:
+    """Path variables that the simulated API finds in a parent's records, and the connector in its config."""
+    parent = _option(stream, "parent", choices).value
+    read = {binding.variable for binding in parent.bindings} if parent is not None else set()
+    configured = {
+        parameter.target
+        for parameter in blueprint.parameters
+        if parameter.location == "path" and (not parameter.streams or stream.name in parameter.streams)
+    }
+    return {binding.variable for binding in endpoint.bindings} & configured - read
+
+
+def _without_parents(endpoint: Endpoint, variables: set[str]) -> Endpoint:
+    """These variables may be anything: a user knows what to put there."""
+    bindings = tuple(binding for binding in endpoint.bindings if binding.variable not in variables)
+    return endpoint.model_copy(update={"bindings": bindings})
 
 
 # --- paging ---------------------------------------------------------------------------------------

@@ -45,8 +45,8 @@ class Bound:
 
     @property
     def filtered(self) -> bool:
-        """The API can be asked for what is newer than a time."""
-        return any(each.op in ("gte", "gt") for each in self.endpoint.filters)
+        """The API can be asked for what is newer than a time of day (a day holds all simulated records)."""
+        return any(each.op in ("gte", "gt") and each.format != "date" for each in self.endpoint.filters)
 
     @property
     def shape(self) -> tuple[object, ...]:

@@ -112,10 +112,10 @@ def judge(reading: Reading, one: Bound) -> list[Check]:
     return checks
 
 
-def compared(run: Run, one: Bound, emitted: Iterable[dict[str, object]] | None = None) -> Comparison:
-    """What the stream emitted (or ``emitted``) against what a complete read yields."""
+def compared(run: Run, one: Bound) -> Comparison:
+    """What the stream emitted against what a complete read yields."""
     expected = run.simulator.expected(one.endpoint.key, via=one.via)
-    return compare(expected, run.transcript.of(one.name) if emitted is None else emitted, identity_of(one))
+    return compare(expected, run.transcript.of(one.name), identity_of(one))
 
 
 def identity_of(one: Bound) -> JsonPath | None:

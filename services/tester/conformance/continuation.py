@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from airbyte_protocol.models import Type  # type: ignore[import-untyped]
 
@@ -12,8 +13,8 @@ from infra.runtime.simulator import Size
 from services.tester.conformance.bench import Bench, Run
 from services.tester.conformance.binding import Bound
 from services.tester.conformance.checks import failed, requests_of, skipped, verdict
-from services.tester.conformance.comparison import key_of
-from services.tester.conformance.completeness import bound_of, compared, identity_of, plan_for
+from services.tester.conformance.comparison import Comparison, covered
+from services.tester.conformance.completeness import bound_of, identity_of, plan_for
 from services.tester.conformance.transcript import Transcript
 
 FIRST = 12
@@ -38,8 +39,7 @@ def _judge_second(first: Run, second: Run, one: Bound) -> list[Check]:
         which = second if first.transcript.completed(one.name) else first
         message = f"an incremental read is not COMPLETE, the connector {which.ended}: {which.transcript.complaint}"
         return [failed("incremental", one.name, "no-loss", message, suspects=("cursor", "request"))]
-    both = {key_of(record, identity_of(one)): record for record in (*before, *after)}
-    comparison = compared(second, one, both.values())
+    comparison = _together(second, one, (*before, *after))
     checks = [
         verdict(
             comparison.complete,
@@ -88,8 +88,7 @@ def _judge_union(first: Run, second: Run, one: Bound) -> Check:
     told = [checkpoint.records for checkpoint in first.kept if checkpoint.stream == one.name]
     before = first.transcript.of(one.name)[: told[-1] if told else 0]
     after = second.transcript.of(one.name)
-    both = {key_of(record, identity_of(one)): record for record in (*before, *after)}
-    comparison = compared(second, one, both.values())
+    comparison = _together(second, one, (*before, *after))
     return verdict(
         comparison.complete and second.transcript.completed(one.name),
         "resume",
@@ -101,6 +100,10 @@ def _judge_union(first: Run, second: Run, one: Bound) -> Check:
         suspects=("pagination", "cursor"),
         observed=f"{len(before)} + {len(after)} records; {requests_of(second, one)}",
     )
+
+
+def _together(last: Run, one: Bound, records: Iterable[dict[str, Any]]) -> Comparison:
+    return covered(last.simulator.expected(one.endpoint.key, via=one.via), records, identity_of(one))
 
 
 async def judge_sigterm(bench: Bench, streams: Sequence[Bound]) -> Check:
