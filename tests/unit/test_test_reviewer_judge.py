@@ -179,6 +179,7 @@ def test_coverage_counts_the_blueprints_streams_and_names_all_that_are_not_prove
 
 def test_a_stream_is_not_proven_if_it_is_left_out_or_a_check_of_it_failed() -> None:
     assert judged(degraded=("deals",)).degraded == ("deals",)
+    assert judged(unproven=("contacts",)).degraded == ("contacts",), "of two words about a stream the worse counts"
     failing = check("schema/contacts/records", FAILED, "id: 'a' is not an integer", "json_schema")
     assert judged(checks=(*READ, failing)).degraded == ("contacts",)
 
@@ -189,6 +190,13 @@ def test_streams_that_nobody_could_judge_are_named_for_a_repair_unless_they_are_
     (item,) = found.feedback.items
     assert (found.verdict, item.stream, item.suspects) == (VALID_PASS, "contacts", ("request", "parent"))
     assert "has no endpoint like it" in item.message
+
+
+def test_tests_are_not_blamed_for_a_connector_that_does_not_start() -> None:
+    broken = case("test_read.py", FAILED, message="collection failure: ImportError")
+    for cases in ((broken,), ()):
+        items = judged(checks=(NO_SPEC,), cases=cases, proven=()).feedback.items
+        assert [item.verdict for item in items] == [VALID_FAIL] * (1 + len(cases))
 
 
 # --- who is named decides what a repair changes ---------------------------------------------------
@@ -208,6 +216,14 @@ def test_while_nobody_is_let_in_only_the_authentication_is_blamed() -> None:
     assert all(word in found.feedback.items[2].message for word in ("completeness/deals/page", "0 of 20"))
 
 
+def test_a_stream_that_was_answered_is_blamed_for_itself_even_if_check_fails() -> None:
+    answered = check("completeness/deals/page", FAILED, "0 of 20 records", "selector", "request")
+    found = judged(checks=(LOCKED, answered), proven=())
+    assert [(item.stream, item.suspects) for item in found.feedback.items[1:]] == [
+        ("deals", ("selector", "request"))
+    ]
+
+
 def test_streams_are_blamed_for_themselves_once_another_could_be_read() -> None:
     found = judged(checks=(READ[0], LOCKED, refused("deals")), proven=("contacts",), unproven=("deals",))
     assert [item.stream for item in found.feedback.items] == [None, "deals"]
@@ -225,6 +241,8 @@ def test_an_unread_parent_is_blamed_for_what_its_children_lack() -> None:
         ("contacts", ()),
         ("contacts", ()),
     ]
+    found = judged(parents={"deals": "contacts"}, checks=(broken, refused("deals")), proven=())
+    assert [item.stream for item in found.feedback.items] == ["contacts", "contacts"]
 
 
 def test_a_child_is_blamed_for_itself_if_its_parent_is_read_or_its_own_pages_are_at_fault() -> None:
@@ -247,6 +265,8 @@ def test_no_decision_of_a_readable_stream_is_blamed_for_how_the_connector_behave
     (item,) = judged(checks=(*READ, hasty), proven=("contacts",), unproven=("deals",)).feedback.items
     assert (item.stream, item.suspects) == (None, ())
     assert "failures/deals/429" in item.message
+    both = judged(checks=(*READ, INCOMPLETE, hasty), proven=("contacts",)).feedback.items
+    assert [item.stream for item in both] == ["deals", "deals"], "it cannot be read at every size"
 
 
 def test_a_repair_keeps_what_works_and_moves_what_is_blamed() -> None:
@@ -275,6 +295,8 @@ def test_the_reason_counts_and_names_the_first_causes() -> None:
     reason = judged(**parts).reason
     assert reason.startswith("the code is at fault: 1 of 3 checks and 1 of 2 tests fail; 1 of 2 streams are proven")
     assert "completeness/deals/page+1: 20 of 21 records" in reason
+    many = judged(checks=(*READ, INCOMPLETE), cases=(case("test_a.py::test_a", FAILED, stream="contacts"),) * 5)
+    assert "completeness/deals/page+1: 20 of 21 records" in many.reason, "the code's causes come first"
 
 
 def test_the_reason_of_a_pass_names_what_is_not_proven() -> None:
