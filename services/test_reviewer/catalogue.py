@@ -34,6 +34,12 @@ CATALOGUE = (
         r"|\b(import|modulenotfound)error\b",
         of_tests=True,
     ),
+    _pattern(
+        "the tests did not run to their end",
+        r"^(it did not run\b|no test was run|pytest('s result| left no| says| does not)"
+        r"|the tests (ended|died|took|needed|broke))",
+        of_tests=True,
+    ),
     _pattern("it does not end in time", r"\btime(d[ -]?)?out\b|timeouterror|timeoutexpired"),
     _pattern(
         "it asks a server that the tests do not have",

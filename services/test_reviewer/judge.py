@@ -6,6 +6,7 @@ kit saw the same behaviour work is wrong itself. What the kit cannot vouch for i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ _MAX_CAUSE = 80
 
 _COMPLETENESS = "completeness"
 _UNREAD_KINDS = frozenset({_COMPLETENESS, "discovery"})
-_LET_IN = "auth/connector/check"
+_GOOD_CREDENTIALS = re.compile(r"auth/connector/check(?!-wrong)")
 _REFUSED_SUSPECTS = frozenset({"request", "parent"})
 
 
@@ -85,8 +86,12 @@ def _were_run(cases: Iterable[TestCase]) -> bool:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the kit saw. ``answers``: it saw at least something work. ``proven``: streams read completely, with
-    nothing failing. ``readable``: no size of them failed to be read. ``unread``: some size did."""
+    """What the kit saw.
+
+    ``answers``: at least something worked. ``let_in``: a stream was read, or `check` did not fail with good
+    credentials of every kind. ``proven``: streams read completely, with nothing failing; ``readable``: no size of
+    them failed to be read; ``unread``: some size did.
+    """
 
     checks: Mapping[str, Check]
     proven: frozenset[str]
@@ -105,7 +110,8 @@ class Evidence:
         refuted = {proof.stream for proof in report.streams if not proof.proven}
         passed = [check for check in report.checks if check.outcome is Outcome.PASSED]
         read = {check.stream for check in passed if check.kind == _COMPLETENESS}
-        locked = any(check.id.startswith(_LET_IN) and "auth" in check.suspects for check in report.failed_checks)
+        good_credentials = {check.outcome for check in report.checks if _GOOD_CREDENTIALS.match(check.id)}
+        locked = Outcome.FAILED in good_credentials and Outcome.PASSED not in good_credentials
         proven = {proof.stream for proof in report.streams if proof.proven} - refuted - failing - left_out
         return cls(
             checks={check.id: check for check in report.checks},

@@ -114,6 +114,10 @@ VERDICTS: dict[str, tuple[Verdict, dict[str, Any]]] = {
         INVALID,
         {"cases": (case("test_read.py::test_a", FAILED, message="E       fixture 'server' not found"),)},
     ),
+    "the tests' run broke down, the kit is content": (
+        INVALID,
+        {"cases": (case("", FAILED, message="the tests died of signal 9: out of memory"),)},
+    ),
     "the tests cannot be imported, nor does the connector start": (
         VALID_FAIL,
         {
@@ -216,6 +220,14 @@ def test_while_nobody_is_let_in_only_the_authentication_is_blamed() -> None:
     assert all(word in found.feedback.items[2].message for word in ("completeness/deals/page", "0 of 20"))
 
 
+def test_the_door_is_open_if_any_good_credentials_are_taken_whatever_wrong_ones_do() -> None:
+    one_way = check("auth/connector/check-token")
+    other_way = LOCKED.model_copy(update={"id": "auth/connector/check-oauth"})
+    lenient = LOCKED.model_copy(update={"id": "auth/connector/check-wrong"})
+    for checks in ((one_way, other_way, refused("deals")), (lenient, refused("deals"))):
+        assert judged(checks=checks, proven=()).feedback.items[-1].stream == "deals"
+
+
 def test_a_stream_that_was_answered_is_blamed_for_itself_even_if_check_fails() -> None:
     answered = check("completeness/deals/page", FAILED, "0 of 20 records", "selector", "request")
     found = judged(checks=(LOCKED, answered), proven=())
@@ -309,6 +321,9 @@ MESSAGES = {
     "failed on setup with \"fixture 'api' not found\"": "it asks for a fixture that does not exist",
     "collection failure": "it cannot be imported",
     "ModuleNotFoundError: No module named 'requests'": "it cannot be imported",
+    "it did not run: pytest does not mention it": "the tests did not run to their end",
+    "the tests took too long and were stopped after 60 s": "the tests did not run to their end",
+    "pytest left no result; it died of signal 9": "the tests did not run to their end",
     "subprocess.TimeoutExpired: Command timed out after 30 s": "it does not end in time",
     "ConnectionRefusedError: [Errno 111] Connection refused": "it asks a server that the tests do not have",
     "AttributeError: 'Client' object has no attribute 'fetch'": "it uses what does not exist",
