@@ -109,8 +109,8 @@ class Bench:
         ways = range(len(self.form.variants))
         return frozenset().union(*(self.form.fill("http://localhost", None, way).accepted for way in ways))
 
-    async def spec(self) -> Transcript:
-        return (await self._run("spec", Plan(), None, wall_s=self.pace.command_s)).transcript
+    async def spec(self) -> Run:
+        return await self._run("spec", Plan(), None, wall_s=self.pace.command_s)
 
     async def command(
         self, name: str, plan: Plan, *, variant: int = 0, listening: bool = True, waits: bool = False

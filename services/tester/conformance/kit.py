@@ -68,12 +68,14 @@ async def conform(
     knowledge: Knowledge | None = None,
     pace: Pace | None = None,
     say: Say | None = None,
+    specified: Run | None = None,
 ) -> Judgement:
     """Judge ``subject`` against ``api``.
 
     Args:
         folder: an empty folder with a short path, for the servers' sockets.
         say: told of each step, one short line.
+        specified: what `specify` gave, if it was asked before.
 
     Raises:
         Transient: the sandbox itself does not work.
@@ -83,11 +85,18 @@ async def conform(
     session = _Session(bench, known, say or _silent)
     try:
         async with asyncio.timeout(bench.pace.total_s):
-            await session.judge()
+            await session.judge(specified or await bench.spec())
     except TimeoutError:
         message = f"it was not judged to the end within {bench.pace.total_s:.0f} s"
         session.checks.append(failed("termination", None, "time", message))
     return session.judgement()
+
+
+async def specify(
+    subject: Subject, api: SimulatedApi, *, folder: Path, isolation: Isolation, pace: Pace | None = None
+) -> Run:
+    """Ask for the connector's specification alone (``run.transcript.spec``). Arguments as of `conform`."""
+    return await Bench(subject, api, folder, isolation, pace).spec()
 
 
 async def _silent(_: str) -> None:
@@ -106,8 +115,8 @@ class _Session:
         self.catalog: list[dict[str, Any]] = []
         self.bindings = Bindings((), {})
 
-    async def judge(self) -> None:
-        if not await self._fill_in_form():
+    async def judge(self, specified: Run) -> None:
+        if not self._fill_in_form(specified.transcript):
             return
         await self._commands()
         if self.catalog:
@@ -118,9 +127,8 @@ class _Session:
 
     # --- before anything is read ----------------------------------------------------------------
 
-    async def _fill_in_form(self) -> bool:
-        """Ask for the form of the config, and fill it in."""
-        transcript = await self.bench.spec()
+    def _fill_in_form(self, transcript: Transcript) -> bool:
+        """Fill in the form of the config."""
         self.transcripts.append(transcript)
         try:
             if transcript.spec is None:

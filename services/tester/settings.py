@@ -1,0 +1,18 @@
+"""What the tester reads from its environment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """``CONNECTORS_TESTER_...``"""
+
+    model_config = SettingsConfigDict(env_prefix="CONNECTORS_TESTER_", extra="ignore", frozen=True)
+
+    full: bool = Field(default=False, description="judge every shape in depth, also what takes long")
+    concurrency: int = Field(default=2, ge=1, le=64, description="connectors that run at a time")
+    read_timeout_s: float = Field(default=40, gt=0, description="for one read of the connector")
+    kit_timeout_s: float = Field(default=300, gt=0, description="for all runs of the conformance kit together")
+    tests_timeout_s: float = Field(default=240, gt=0, description="for the package's own tests")

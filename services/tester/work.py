@@ -1,0 +1,183 @@
+"""Examines one package: the kit judges it, and its own tests are written, repaired or only run. No bus needed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from contracts.artifacts import Tree
+from contracts.blueprint import ApiBlueprint
+from contracts.errors import Rejected
+from contracts.events import TesterMode
+from contracts.reports import Check, Feedback, Isolation, StreamProof, TestCase
+from contracts.simulation import SimulatedApi
+from infra.runtime import sandbox
+from infra.runtime.sandbox import Limits
+from infra.runtime.trees import write_tree
+from services.tester.agreement import agree
+from services.tester.conformance import (
+    Judgement,
+    Knowledge,
+    Pace,
+    Subject,
+    conform,
+    endpoints_of,
+    parents_of,
+    specify,
+)
+from services.tester.conformance.kit import Say
+from services.tester.package_tests.fix import rewrite
+from services.tester.package_tests.run import LIMITS, run_tests
+from services.tester.package_tests.write import Material, concessions_of, write_tests
+from services.tester.settings import Settings
+
+COMPILE = Limits(wall_s=30, cpu_s=30)
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is tested, and what is known about it. ``tests`` and ``invalid`` are those of the round before."""
+
+    code: Tree
+    api: SimulatedApi
+    blueprint: ApiBlueprint
+    choices: Mapping[str, int] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()
+    tests: Tree = field(default_factory=dict)
+    invalid: tuple[Feedback, ...] = ()
+
+    @property
+    def module(self) -> str:
+        return f"source_{self.blueprint.name.replace('-', '_')}"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What came of it; ``tests`` is the tree that was run."""
+
+    tests: Tree
+    checks: tuple[Check, ...]
+    cases: tuple[TestCase, ...]
+    streams: tuple[StreamProof, ...]
+    isolation: Isolation
+
+
+async def examine(
+    package: Package, mode: TesterMode, *, workspace: Path, python: Path, settings: Settings, say: Say
+) -> Tested:
+    """Judge ``package`` with the kit and run its tests, both in the sandbox and at the same time.
+
+    Args:
+        workspace: an empty folder.
+        python: the interpreter of a toolchain: it has what the connector and its tests need.
+
+    Raises:
+        Transient: the sandbox does not work.
+    """
+    isolation = await sandbox.probe()
+    api, known, gaps = await asyncio.to_thread(knowledge_of, package)
+    code = workspace / "code"
+    await asyncio.to_thread(write_tree, code, package.code)
+    await _precompile(code, package, python, isolation)
+    subject = Subject(
+        code,
+        ("{python}", "-m", package.module),
+        python,
+        {"PYTHONPATH": "{work}/src", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    pace = Pace(
+        full=settings.full,
+        runs=settings.concurrency,
+        read_s=settings.read_timeout_s,
+        total_s=settings.kit_timeout_s,
+    )
+    with tempfile.TemporaryDirectory(prefix="kit-") as name:  # a socket's path must be short
+        asked, judged = Path(name) / "a", Path(name) / "b"
+        asked.mkdir()
+        judged.mkdir()
+        specified = await specify(subject, api, folder=asked, isolation=isolation, pace=pace)
+        spec = specified.transcript.spec
+        judging = asyncio.create_task(
+            conform(
+                subject,
+                api,
+                folder=judged,
+                isolation=isolation,
+                knowledge=known,
+                pace=pace,
+                say=say,
+                specified=specified,
+            )
+        )
+        try:
+            material = Material(package.module, spec, api, known) if spec is not None else None
+            tests = await asyncio.to_thread(_tests_for, package, mode, material)
+            await say(f"running {sum(path.startswith('tests/test_') for path in tests)} files of tests")
+            cases = await _run(package, tests, workspace, python, settings, isolation)
+            judgement: Judgement = await judging
+        finally:
+            judging.cancel()
+            await asyncio.gather(judging, return_exceptions=True)
+    return Tested(tests, (*judgement.checks, *gaps), cases, judgement.streams, isolation)
+
+
+def knowledge_of(package: Package) -> tuple[SimulatedApi, Knowledge, list[Check]]:
+    """The simulated API as it is used, what the blueprint tells of the streams, the gaps between the two. Pure."""
+    blueprint, choices = package.blueprint, package.choices
+    endpoints = endpoints_of(blueprint, choices, package.api)
+    api, gaps = agree(package.api, blueprint, choices, endpoints)
+    known = Knowledge(
+        endpoints=endpoints,
+        parents=parents_of(blueprint, choices),
+        fields={parameter.target: parameter.name for parameter in blueprint.parameters},
+        missing=dict.fromkeys(package.degraded, "degraded: it is left out of the connector"),
+        streams=tuple(stream.name for stream in blueprint.streams),
+    )
+    return api, known, gaps
+
+
+def _tests_for(package: Package, mode: TesterMode, material: Material | None) -> Tree:
+    """The tests to run: written, repaired, or those that there are. Without a specification none can be written;
+    the kit says what is wrong with the connector then. Blocks."""
+    if material is None or (mode is TesterMode.RERUN and package.tests):
+        return package.tests
+    try:
+        if mode is TesterMode.FIX and package.tests:
+            return rewrite(package.tests, package.invalid, material)
+        return write_tests(material, concessions_of(package.tests) if package.tests else None)
+    except Rejected:  # the form of the config: the kit fails it, with the same words
+        return package.tests
+
+
+async def _run(
+    package: Package, tests: Tree, workspace: Path, python: Path, settings: Settings, isolation: Isolation
+) -> tuple[TestCase, ...]:
+    """Run ``tests`` merged with the code in a folder that has never held a result."""
+    if not tests:
+        return ()
+    folder = workspace / "package"
+    await asyncio.to_thread(write_tree, folder, {**package.code, **tests})
+    limits = replace(LIMITS, wall_s=settings.tests_timeout_s, cpu_s=int(settings.tests_timeout_s) + 1)
+    return await run_tests(folder, python, limits, isolation=isolation)
+
+
+async def _precompile(folder: Path, package: Package, python: Path, isolation: Isolation) -> None:
+    """Put bytecode beside the sources, made in the sandbox before any of the code has run. The tree is read-only to
+    each of the kit's processes, which would all compile it again."""
+    tag = sys.implementation.cache_tag
+    sources = [PurePosixPath(path) for path in package.code if path.startswith("src/") and path.endswith(".py")]
+    compiled = tuple(str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc") for path in sources)
+    report = await sandbox.run(
+        folder,
+        ("{python}", "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "src"),
+        python=python,
+        limits=COMPILE,
+        writable=True,
+        outputs=compiled,
+        isolation=isolation,
+    )
+    await asyncio.to_thread(write_tree, folder, report.files)
