@@ -46,8 +46,7 @@ def _finished(fact: e.TestsFinished) -> Line:
 
 def _reviewed(fact: e.TestsReviewed) -> Line:
     tone: Tone = "good" if fact.verdict is e.Verdict.VALID_PASS else "bad"
-    proven = f"{fact.streams_proven} of {fact.streams_total} streams proven"
-    return Line("test_reviewer", f"{fact.verdict}: {proven}. {fact.reason}", tone)
+    return Line("test_reviewer", f"{fact.verdict}: {fact.reason}", tone)
 
 
 def _failed(fact: e.AgentFailed) -> Line:
