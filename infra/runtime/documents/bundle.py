@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import orjson
 
@@ -89,7 +89,7 @@ class _Bundling:
 
     def _url(self, reference: str, base: str | None) -> str | None:
         """The document that an external reference is in; recorded as failed if it is no web address."""
-        document = urldefrag(reference).url
+        document = reference.partition("#")[0]
         try:
             joined = urljoin(base, document) if base else document
             scheme = urlsplit(joined).scheme
@@ -115,7 +115,7 @@ class _Bundling:
         return out
 
     def _local(self, reference: str, base: str | None, number: int | None) -> str:
-        document, fragment = urldefrag(reference)
+        document, _, fragment = reference.partition("#")
         home = number
         if document:
             url = document if document in self.failed else urljoin(base, document) if base else document

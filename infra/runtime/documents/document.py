@@ -220,9 +220,13 @@ def media_of(
 
 
 def absolute_url(url: str, base: str | None) -> str | None:
-    """``url`` made absolute against the URL of the document; ``None`` if neither is absolute."""
-    joined = urljoin(base, url) if base else url
-    return joined if urlsplit(joined).scheme in ("http", "https") else None
+    """``url`` made absolute against the URL of the document; ``None`` if neither is absolute, or it is no URL."""
+    try:
+        joined = urljoin(base, url) if base else url
+        parts = urlsplit(joined)
+    except ValueError:
+        return None
+    return joined if parts.scheme in ("http", "https") and parts.netloc else None
 
 
 def walk(root: Any, fragment: str) -> Any:

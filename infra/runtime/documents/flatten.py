@@ -15,21 +15,16 @@ from infra.runtime.documents.document import as_dict, as_list
 if TYPE_CHECKING:
     from infra.runtime.documents.document import Document
 
-_KEPT = (
-    *(
-        "title",
-        "description",
-        "format",
-        "enum",
-        "const",
-        "default",
-        "pattern",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-    ),
-    *("minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "readOnly", "writeOnly"),
-)
+_KEPT: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("title", "description", "format", "pattern"), str),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), int),
+    **dict.fromkeys(("uniqueItems", "readOnly", "writeOnly"), bool),
+    "enum": list,
+    "multipleOf": (int, float),
+    "const": object,
+    "default": object,
+}
+"""Keyword -> what its value must be to be kept: a document may hold anything there."""
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 _MAX_MERGES = 200
 """Members of allOf, oneOf and anyOf looked at for one place."""
@@ -236,7 +231,7 @@ def _joined(one: dict[str, Any], two: dict[str, Any], how: str) -> dict[str, Any
 
 def _scalars(keys: dict[str, Any]) -> dict[str, Any]:
     """What is said about the value itself, without its children."""
-    out = {key: keys[key] for key in _KEPT if key in keys}
+    out = {key: keys[key] for key, kind in _KEPT.items() if key in keys and isinstance(keys[key], kind)}
     types = keys.get("type") or []
     if types:
         out = {"type": types[0] if len(types) == 1 else types, **out}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from contracts.blueprint import BaseUrl, Candidate, Decision, Evidence, Gap, Parameter
 from infra.runtime.documents import Document, Server
-from infra.runtime.documents.document import absolute_url
+from infra.runtime.documents.document import absolute_url, as_list
 from services.research.openapi.endpoint import VARIABLE
 from services.research.openapi.ranking import candidate, decide
 from services.research.openapi.words import snake
@@ -84,7 +84,7 @@ def _with_placeholders(url: str, server: Server) -> tuple[str, tuple[Parameter, 
                 location="server",
                 target=name,
                 description=str(spec.get("description") or f"The {name} in the API's URL"),
-                enum=tuple(str(value) for value in spec.get("enum") or ()),
+                enum=tuple(str(value) for value in as_list(spec.get("enum"))),
                 default=str(default) if default not in (None, "") else None,
                 required=default in (None, ""),
             )
