@@ -24,6 +24,8 @@ ORIGIN = "http://canned.invalid"
 ACCESS_TOKEN = "issued-test-token"  # noqa: S105 - what the canned OAuth server issues
 MAX_BYTES = 1_000_000
 _ONE_PAGE = 1_000
+_SURE = 0.9
+"""Confidence from which a field is the records' key, and not just something that differs."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class _Recorder:
                 "path": list(endpoint.records.path),
                 "shape": endpoint.records.shape,
                 "identity": [list(path) for path in endpoint.records.identity],
-                "identity_stated": bool(endpoint.records.identity) and ground.stated,
+                "has_key": ground.stated and ground.confidence >= _SURE,
             }
         return made
 

@@ -118,9 +118,7 @@ def stream_cases(name: str, *, nested: bool | None, identified: bool) -> list[Ca
         Case(_with(EVERY_RECORD, name), name, f"completeness/{name}/{size}"),
         Case(_with(f"{READ}::test_reading_ends_complete_with_a_state", name), name, f"protocol/{name}/messages"),
     ]
-    key = Case(
-        _with(f"{DISCOVERY}::test_primary_key_tells_records_apart", name), name, f"primary_key/{name}/unique"
-    )
+    key = Case(_with(f"{READ}::test_primary_key_tells_records_apart", name), name, f"primary_key/{name}/unique")
     return [*discovery, *([key] if identified else []), *reading]
 
 

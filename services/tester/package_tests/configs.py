@@ -1,4 +1,4 @@
-"""Configs for the package's tests, made from the connector's ``connectionSpecification``: right ones, wrong ones. Pure."""
+"""Right and wrong configs for the package's tests, made from the ``connectionSpecification``. Pure."""
 
 from __future__ import annotations
 

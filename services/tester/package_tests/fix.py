@@ -1,4 +1,4 @@
-"""FIX: writes tests that were found to be wrong anew, and gives up an expectation that is written the same again."""
+"""FIX: writes tests that were found to be wrong anew, and gives up what is written the same again."""
 
 from __future__ import annotations
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.artifacts import Tree
-from contracts.simulation import OAuth2Check, SimulatedApi
+from contracts.simulation import AuthWay, OAuth2Check, SimulatedApi
 from services.tester.conformance.binding import Bindings, bind
 from services.tester.conformance.kit import Knowledge
 from services.tester.package_tests import cases as kinds
@@ -62,7 +62,7 @@ def write_tests(material: Material, concessions: Mapping[str, Concession] | None
     cases = {test: case for test, case in possible.items() if test not in left_out}
     # a concession about a test that there is no reason for any more is forgotten
     ledger = Ledger(cases, {test: kind for test, kind in conceded.items() if test in possible})
-    context = _context(material, ways, answers, ledger, possible)
+    context = _context(material, ways, answers, bindings.unbound, ledger, possible)
     tree = render({path: f"{path.removeprefix('tests/')}.j2" for path in _WRITTEN}, context)
     tree[API] = _api_json(material.api, ways, answers, token_path)
     tree[kinds.CASES] = ledger.encode()
@@ -83,14 +83,16 @@ def _bound(known: Knowledge, api: SimulatedApi) -> Bindings:
     """Streams and endpoints. A stream that is read per value of a query parameter is not among them: the simulated
     API gives the same answers for each."""
     found = bind([{"name": name} for name in _expected_streams(known)], api, known.endpoints, known.parents)
-    plain, unbound = [], dict(found.unbound)
-    for one in found.bound:
-        missing = [name for name in known.parents.get(one.name, ()) if f"{{{name}}}" not in one.endpoint.path]
+    unbound = dict(found.unbound)
+    for one in sorted(found.bound, key=lambda each: each.depth):
+        parents = known.parents.get(one.name, {})
+        missing = [name for name in parents if f"{{{name}}}" not in one.endpoint.path]
+        orphaned = [parent for parent in parents.values() if parent in unbound]
         if missing:
             unbound[one.name] = f"it is read once for each {missing[0]}, which is not part of its path"
-        else:
-            plain.append(one)
-    return Bindings(tuple(plain), unbound)
+        elif orphaned:
+            unbound[one.name] = f"its parent {orphaned[0]} is not read here"
+    return Bindings(tuple(one for one in found.bound if one.name not in unbound), unbound)
 
 
 def _cases(material: Material, ways: Ways, bindings: Bindings, answers: Canned) -> Iterable[Case]:
@@ -111,23 +113,38 @@ def _is_guarded(api: SimulatedApi) -> bool:
 
 
 def _token_path(api: SimulatedApi) -> str | None:
-    ways = (*api.auth, *(way for endpoint in api.endpoints.values() for way in endpoint.auth or ()))
-    paths = sorted(check.token_path for way in ways for check in way if isinstance(check, OAuth2Check))
-    return paths[0] if paths else None
+    checks = (check for way in _all_ways(api) for check in way)
+    return min((check.token_path for check in checks if isinstance(check, OAuth2Check)), default=None)
+
+
+def _all_ways(api: SimulatedApi) -> Iterator[AuthWay]:
+    yield from api.auth
+    for endpoint in api.endpoints.values():
+        yield from endpoint.auth or ()
 
 
 def _context(
-    material: Material, ways: Ways, answers: Canned, ledger: Ledger, possible: Mapping[str, Case]
+    material: Material,
+    ways: Ways,
+    answers: Canned,
+    unbound: Mapping[str, str],
+    ledger: Ledger,
+    possible: Mapping[str, Case],
 ) -> dict[str, Any]:
     """What the templates see."""
 
     def of(function: str) -> list[str]:
         return [case.stream or case.parameter for case in ledger.cases.values() if case.function == function]
 
+    left_out = {**unbound, **answers.left_out}
     required = of("test_missing_field_is_a_config_error")
     return {
         "package": material.package,
         "connector": material.package.replace("_", "-"),
+        "checks": {check.kind for way in _all_ways(material.api) for check in way},
+        "pages_in_body": any(
+            position["location"] == "body" for route in answers.routes.values() for position in route["positions"]
+        ),
         "tests": {case.function for case in ledger.cases.values()},
         "guarded": _is_guarded(material.api),
         "required": {path: way for path, way in ways.required.items() if path in required},
@@ -138,14 +155,14 @@ def _context(
         "identified": of("test_primary_key_tells_records_apart"),
         "read": of("test_every_record_is_read_once"),
         "ended": of("test_reading_ends_complete_with_a_state"),
-        "notes": {path: list(_notes(path, answers, ledger, possible)) for path in _WRITTEN},
+        "notes": {path: list(_notes(path, left_out, ledger, possible)) for path in _WRITTEN},
     }
 
 
-def _notes(path: str, answers: Canned, ledger: Ledger, possible: Mapping[str, Case]) -> Iterable[str]:
+def _notes(path: str, left_out: Mapping[str, str], ledger: Ledger, possible: Mapping[str, Case]) -> Iterable[str]:
     """What is not tested in a file, or not as the document has it, and why."""
     if path == kinds.READ:
-        for name, reason in answers.left_out.items():
+        for name, reason in left_out.items():
             yield f"{name} is not read here: {reason}"
     for test, kind in sorted(ledger.concessions.items()):
         case = possible[test]
