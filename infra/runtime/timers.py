@@ -15,8 +15,15 @@ _FIRED_TTL = "24h"
 """A fired message that nobody consumed for so long is gone; the router's sweep finds the failure itself."""
 
 
-async def set_timer(bus: Bus, pipeline: str, timer: str, at: datetime) -> None:
+SEEN = "Connectors-Seen"
+"""Of a fired message: whoever handles it must know the log at least up to this sequence."""
+
+
+async def set_timer(bus: Bus, pipeline: str, timer: str, at: datetime, *, seen: int = 0) -> None:
     """Let ``timer`` fire at ``at`` (aware; the past fires at once). Its message's body is the timer's id.
+
+    ``seen`` is the sequence of the log at which the timer is known to be needed: a replica of the log that lags
+    behind must not make it look unneeded when it fires.
 
     Raises:
         nats.errors.Error, TimeoutError: the bus did not take it.
@@ -25,6 +32,7 @@ async def set_timer(bus: Bus, pipeline: str, timer: str, at: datetime) -> None:
         "Nats-Schedule": f"@at {at.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%S.%fZ')}",
         "Nats-Schedule-Target": subjects.timer_fired(pipeline),
         "Nats-Schedule-TTL": _FIRED_TTL,
+        SEEN: str(seen),
     }
     await bus.js.publish(
         subjects.timer(pipeline, timer), timer.encode(), stream=subjects.TIMERS_STREAM, headers=headers

@@ -21,7 +21,7 @@ from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.log import PREVIOUS, Folded, append_decided
 from infra.runtime.service import Runtime, Setup
-from infra.runtime.timers import set_timer
+from infra.runtime.timers import SEEN, set_timer
 from services.router.open_pipelines import open_pipelines
 from services.router.policy import Decision, decide, elapsed, timers
 from services.router.settings import Settings
@@ -73,10 +73,13 @@ class Router:
 
     async def on_timer(self, msg: Msg) -> None:
         """A back-off is over: say so in the log, if the pipeline still waits for it."""
-        timer = msg.data.decode(errors="replace")
+        timer, seen = msg.data.decode(errors="replace"), (msg.headers or {}).get(SEEN, "")
 
         async def work(pipeline: str) -> None:
-            folded = await self._states.load(pipeline)
+            try:
+                folded = await self._states.load(pipeline, at_least=int(seen) if seen.isdigit() else 0)
+            except Transient:  # no replica lags so long: that sequence was lost with the log, and not refilled
+                folded = await self._states.load(pipeline)
             told = await self._append(pipeline, folded, lambda state: elapsed(state, timer))
             await self._settle(pipeline, told or folded)
 
@@ -125,9 +128,9 @@ class Router:
         """Append decisions until there is nothing to decide, then see to the timers."""
         while (after := await self._append(pipeline, folded, self._first)) is not None:
             folded = after
-        state = (self._states.peek(pipeline) or folded).state
-        for timer in timers(state, state.policy):
-            await set_timer(self._runtime.bus, pipeline, timer.id, timer.due)
+        folded = self._states.peek(pipeline) or folded
+        for timer in timers(folded.state, folded.state.policy):
+            await set_timer(self._runtime.bus, pipeline, timer.id, timer.due, seen=folded.last)
 
     def _first(self, state: PipelineState) -> Decision | None:
         return next(iter(decide(state, state.policy, code_version=self._settings.code_version)), None)

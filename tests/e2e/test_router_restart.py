@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from contracts import events as e
 from contracts import subjects
 from contracts.pipeline import Status
@@ -79,6 +81,30 @@ async def test_message_that_is_no_fact_blocks_nobody(
         await append(bus, pipeline, e.PipelineResumeRequested())
 
         assert (await theatre.end(pipeline)).status is Status.SUCCESS
+
+
+async def test_fact_of_a_newer_version_waits_and_is_reported(
+    nats_server: NatsServer, bus: Bus, bus_settings: BusSettings
+) -> None:
+    async with (
+        stage(nats_server, bus, bus_settings, routers=0) as theatre,
+        routing(nats_server, bus_settings) as runtime,
+    ):
+        pipeline = await theatre.submit(Scenario("newer", "", hold=(Service.RESEARCH, "never.said")))
+        newer = (await theatre.facts(pipeline))[0].model_copy(
+            update={"id": "newer", "type": e.PipelinePauseRequested.TYPE, "dataversion": 99, "data": {}}
+        )
+        _, last = await bus.log.read(pipeline)
+        await bus.log.append(newer, expected_last=last)
+        async with asyncio.timeout(10):
+            while pipeline not in runtime.health.problems:
+                await asyncio.sleep(0.01)
+
+        other = await theatre.submit(Scenario("other", ""))
+        assert (await theatre.end(other)).status is Status.SUCCESS
+        assert "version 99" in runtime.health.problems[pipeline]
+    info = await bus.js.consumer_info(subjects.EVENTS_STREAM, Service.ROUTER.value)
+    assert (info.num_ack_pending or 0) + (info.num_pending or 0) > 0
 
 
 async def _forget_all_wake_ups(bus: Bus) -> None:
