@@ -185,6 +185,13 @@ def test_a_cursor_that_only_other_lists_explain_follows_them() -> None:
     assert other.confidence < named(found, "things").pagination.confidence
 
 
+def test_a_next_url_that_only_other_lists_explain_follows_them() -> None:
+    explained = get(obj(**DATA, links=obj(next="string")), query("page[cursor]"))
+    found = blueprint({"/things": explained, "/others": get(obj(**DATA), query("page[cursor]"))})
+    assert named(found, "others").pagination.value == NextUrlPagination(path=("links", "next"))
+    assert any(gap.subject == "streams.others.pagination" for gap in found.gaps)
+
+
 def test_a_token_that_no_parameter_takes_is_a_gap() -> None:
     found = blueprint({"/things": get(obj(**DATA, next_cursor="string", has_more="boolean"))})
     pagination = found.streams[0].pagination

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from contracts.blueprint import (
     Candidate,
@@ -27,6 +27,7 @@ from services.research.openapi.paging_response import PagingFields, paging_field
 from services.research.openapi.ranking import candidate
 from services.research.openapi.words import words
 
+T = TypeVar("T")
 _LINK_TEXT = re.compile(
     r"\blink(`|'|\")?\s+(response\s+|http\s+)*header|rel=\\?[\"']?next|web ?linking|rfc ?(5988|8288)"
 )
@@ -46,11 +47,12 @@ _LARGEST_SIZE = 1000
 @dataclass(frozen=True)
 class Habits:
     """What is usual in an API: whether its lists carry a Link header, the name of its cursor parameter, and where
-    the token for it is."""
+    the token for it, or the next page's URL, is."""
 
     link_header: bool = False
     cursor: str | None = None
     token: JsonPath | None = None
+    next_url: JsonPath | None = None
 
 
 def pagination_candidates(
@@ -62,7 +64,7 @@ def pagination_candidates(
     size = _size(params.size)
     more = fields.has_more.path if fields.has_more else None
     found: list[Candidate[Pagination]] = []
-    found += _by_next_url(endpoint, params, fields, size)
+    found += _by_next_url(endpoint, params, fields, size, habits)
     found += _by_cursor(endpoint, params, fields, size, more, habits)
     found += _by_last_record(endpoint, params, fields, size, more, key)
     found += _by_number(endpoint, params, fields, size, more)
@@ -96,8 +98,12 @@ def _size_value(param: Param) -> int:
 
 
 def _by_next_url(
-    endpoint: Endpoint, params: PageParams, fields: PagingFields, size: PageSize | None
+    endpoint: Endpoint, params: PageParams, fields: PagingFields, size: PageSize | None, habits: Habits
 ) -> list[Candidate[Pagination]]:
+    if params.cursors and habits.next_url is not None and not fields.next_url and not fields.token:
+        note = endpoint.evidence(f"other lists of the API hand out the next URL at {'.'.join(habits.next_url)}")
+        usual = NextUrlPagination(path=habits.next_url, size=size)
+        return [candidate(usual, 0.6, params.cursors[0].evidence(), note)]
     return [
         candidate(
             NextUrlPagination(path=field.path, size=size),
@@ -283,14 +289,17 @@ def habits_of(text: str, endpoints: Iterable[Endpoint]) -> Habits:
     link_header = _LINK_TEXT.search(text.lower()) is not None
     cursors: Counter[str] = Counter()
     tokens: Counter[JsonPath] = Counter()
+    urls: Counter[JsonPath] = Counter()
     for endpoint in endpoints:
         link_header = link_header or any(name.lower() == "link" for name, _ in endpoint.headers)
         params = page_params(endpoint)
         cursors.update(param.name for param in params.cursors)
         if params.cursors:
-            tokens.update(field.path for field in paging_fields(endpoint, ()).token[:1])
-    return Habits(
-        link_header=link_header,
-        cursor=cursors.most_common(1)[0][0] if cursors else None,
-        token=tokens.most_common(1)[0][0] if tokens else None,
-    )
+            fields = paging_fields(endpoint, ())
+            tokens.update(field.path for field in fields.token[:1])
+            urls.update(field.path for field in fields.next_url[:1])
+    return Habits(link_header, _commonest(cursors), _commonest(tokens), _commonest(urls))
+
+
+def _commonest(counts: Counter[T]) -> T | None:
+    return counts.most_common(1)[0][0] if counts else None
