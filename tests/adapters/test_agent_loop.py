@@ -256,6 +256,29 @@ async def test_cancel_stops_the_work_within_two_seconds_and_publishes_nothing(
     ]
 
 
+async def test_agent_that_ignores_its_cancellation_is_left_behind_in_time(bus: Bus, settings: BusSettings) -> None:
+    release = asyncio.Event()
+
+    async def stubborn(job: Job, workspace: Path, tools: Tools) -> Fact:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                (workspace / "still here").touch()
+        return ANSWER
+
+    researcher = Researcher(stubborn)
+    async with running(researcher.agent, settings):
+        pipeline = await submit(bus)
+        await researcher.started.wait()
+        await append(bus, pipeline, PipelineCancelRequested(), source="gateway")
+        await bus.nc.publish(subjects.cancel(pipeline), b"")
+        await settled(bus, timeout_s=2)
+        release.set()
+        await asyncio.sleep(0.1)
+    assert len(await bus.log.history(pipeline)) == 2
+
+
 async def test_cancel_that_is_not_in_the_log_does_not_lose_the_task(bus: Bus, settings: BusSettings) -> None:
     researcher = Researcher(forever)
     async with running(researcher.agent, settings):

@@ -38,8 +38,8 @@ from tests.benchmarks.noop_agents import CONTENT
 
 ROUNDS = 3
 WARM_UP = 20
-SINGLE = 60
-CONCURRENT = 300
+SINGLE = 40
+CONCURRENT = 150
 IN_FLIGHT = 32
 READY_TIMEOUT_S = 60.0
 
