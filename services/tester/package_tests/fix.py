@@ -36,15 +36,15 @@ def rewrite(tests: Tree, invalid: Iterable[Feedback], material: Material) -> Tre
 def _given_up(
     tests: Tree, fresh: Tree, named: list[Case | None], conceded: Mapping[str, Concession], material: Material
 ) -> dict[str, Concession]:
-    """What has to be conceded: the named tests that stand there just as they would be written again."""
-    paged = pageable(material)
-    known = read_ledger(fresh).cases
+    """What has to be conceded: the named tests, if all of their files stand there just as they would be written
+    again. A file that differs may have spoilt the others, too: they get another chance first."""
+    files = {case.file for case in named if case} | set(SHARED)
+    if any(tests.get(path) != fresh.get(path) for path in files):
+        return {}
+    paged, known = pageable(material), read_ledger(fresh).cases
     found: dict[str, Concession] = {}
     for case in named:
-        if case is None or case.id not in known:
-            continue
-        if any(tests.get(path) != fresh[path] for path in (case.file, *SHARED)):
-            continue
-        several = case.id.startswith(EVERY_RECORD) and case.parameter in paged and case.id not in conceded
-        found[case.id] = "one_page" if several else "left_out"
+        if case is not None and case.id in known:
+            several = case.id.startswith(EVERY_RECORD) and case.parameter in paged and case.id not in conceded
+            found[case.id] = "one_page" if several else "left_out"
     return found

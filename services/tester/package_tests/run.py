@@ -56,7 +56,14 @@ def _command(result: str) -> tuple[str, ...]:
     return (
         *("{python}", "-I", "-B", "-m", "pytest"),
         *("-c", "{input}/pytest.ini", "--rootdir", "{work}", "--confcutdir", "{work}/tests"),
-        *("-p", "no:cacheprovider", "--import-mode=importlib", "--tb=short", "-q"),
+        *(
+            "-p",
+            "no:cacheprovider",
+            "--import-mode=importlib",
+            "--continue-on-collection-errors",
+            "--tb=short",
+            "-q",
+        ),
         *("-o", "junit_family=xunit2", "--junitxml", result, "tests"),
     )
 
