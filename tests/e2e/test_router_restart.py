@@ -13,7 +13,6 @@ from infra.runtime.nats_server import NatsServer
 from infra.runtime.settings import BusSettings
 from services.router.open_pipelines import open_pipelines
 from tests.support.graph import routing, stage
-from tests.support.nats import append
 from tests.support.scripted import Scenario, decided, transient
 
 STEPS = ["tests:GENERATE", "review", "publish:success", "completed:success"]
@@ -77,8 +76,8 @@ async def test_message_that_is_no_fact_blocks_nobody(
         )
         for kind, payload in ((e.ConnectorGenerated, b"noise"), (e.FixturesCreated, b'{"specversion": "1.0"}')):
             await bus.js.publish(subjects.event(pipeline, kind), payload, stream=subjects.EVENTS_STREAM)
-        await append(bus, pipeline, e.PipelinePauseRequested())
-        await append(bus, pipeline, e.PipelineResumeRequested())
+        await theatre.tell(pipeline, e.PipelinePauseRequested())
+        await theatre.tell(pipeline, e.PipelineResumeRequested())
 
         assert (await theatre.end(pipeline)).status is Status.SUCCESS
 

@@ -61,7 +61,7 @@ class Stage:
         return (await States(self.bus.log, evolve).load(pipeline)).state
 
     async def until(
-        self, pipeline: str, reached: Callable[[PipelineState], bool], *, timeout_s: float = 20
+        self, pipeline: str, reached: Callable[[PipelineState], bool], *, timeout_s: float = 40
     ) -> PipelineState:
         """The state, as soon as ``reached`` says so.
 

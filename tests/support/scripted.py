@@ -131,14 +131,19 @@ Script = Mapping[Service, Sequence[Answer]]
 
 @dataclass
 class Cast:
-    """Agents that follow a script: the n-th task of a service gets its n-th answer, the rest the happy one."""
+    """Agents that follow a script: the n-th task of a service gets its n-th answer, the rest the happy one.
+
+    A task that is begun a second time gets the same answer again.
+    """
 
     script: Script
-    played: dict[Service, int] = field(default_factory=dict)
+    played: dict[Service, list[str]] = field(default_factory=dict)
 
     def answer(self, state: PipelineState, task: Task) -> e.Fact:
-        turn = self.played.get(task.service, 0)
-        self.played[task.service] = turn + 1
+        seen = self.played.setdefault(task.service, [])
+        if task.id not in seen:
+            seen.append(task.id)
+        turn = seen.index(task.id)
         lines = self.script.get(task.service, ())
         return (lines[turn] if turn < len(lines) else HAPPY[task.service])(state, task)
 
@@ -165,9 +170,6 @@ class Scenario:
     @property
     def expected(self) -> list[str]:
         return self.decisions.split()
-
-
-_SHORT = {"pipeline": "", "requested": "", "elapsed": ""}
 
 
 def spell(envelope: Envelope) -> str:
