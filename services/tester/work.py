@@ -134,6 +134,9 @@ def knowledge_of(package: Package) -> tuple[SimulatedApi, Knowledge, list[Check]
         endpoints=endpoints,
         parents=parents_of(blueprint, choices),
         fields={parameter.target: parameter.name for parameter in blueprint.parameters},
+        same={
+            parameter.name: parameter.target for parameter in blueprint.parameters if parameter.location == "path"
+        },
         missing=dict.fromkeys(package.degraded, "degraded: it is left out of the connector"),
         streams=tuple(stream.name for stream in blueprint.streams),
     )

@@ -76,7 +76,27 @@ async def test_everything_in_full_passes_too(folder):
     assert any(check.id == "failures/deals/always-503" for check in judgement.checks)
 
 
-@pytest.mark.parametrize("mutant", tiny_connector.MUTANTS)
+QUICK = frozenset(
+    {
+        "skips_the_last_page",
+        "swallows_a_500",
+        "leaks_the_token_when_it_fails",
+        "follows_a_repeated_cursor_for_ever",
+        "never_ends",
+        "repeats_the_last_record",
+        "exits_with_0_on_failure",
+        "checkpoints_ahead_of_its_records",
+        "loses_what_is_new",
+        "skips_the_last_parent",
+    }
+)
+"""One of each kind; the others run in ``make test-all``."""
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in tiny_connector.MUTANTS],
+)
 async def test_mutant_is_caught(folder, mutant):
     judgement = await judge(folder, mutant, KNOWN)
     failed = [check.id for check in judgement.checks if check.outcome is Outcome.FAILED]

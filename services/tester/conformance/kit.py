@@ -36,13 +36,15 @@ class Knowledge:
     """What is known about the connector besides itself; all of it optional.
 
     ``endpoints``: stream -> endpoint key. ``parents``: stream -> variable -> parent stream. ``fields``: path
-    variable -> the config's field that fills it. ``missing``: streams that are rightly not in the catalog -> why.
-    ``streams``: all that there should be.
+    variable -> the config's field that fills it. ``same``: fields that have to have the same value, since they fill
+    the same variable of different paths -> that variable. ``missing``: streams that are rightly not in the catalog
+    -> why. ``streams``: all that there should be.
     """
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
+    same: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     streams: tuple[str, ...] = ()
 
@@ -133,7 +135,7 @@ class _Session:
         try:
             if transcript.spec is None:
                 raise Rejected(f"`spec` gave no specification; it {transcript.ended}. {transcript.complaint}")
-            self.bench.form = Form(transcript.spec)
+            self.bench.form = Form(transcript.spec, same=self.known.same)
             config = self.bench.form.fill("http://localhost", None)
         except Rejected as problem:
             self.checks.append(failed("protocol", None, "spec", problem.what))

@@ -1,0 +1,105 @@
+"""Where simulated API and blueprint disagree: what is stated stands, guess against guess is a named gap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.blueprint import ApiBlueprint, Parameter
+from contracts.reports import Outcome
+from contracts.simulation import (
+    Endpoint,
+    Ground,
+    PathBinding,
+    Position,
+    Records,
+    Signal,
+    SimulatedApi,
+    Source,
+    TimeField,
+)
+from services.tester.agreement import agree
+from tests.support.blueprints import PAGINATIONS, UPDATED_SINCE, blueprint, stream
+
+KEY = "GET /things"
+
+
+def endpoint(path: str = "/things", stated: tuple[str, ...] = (), **changes: Any) -> Endpoint:
+    subjects = ("records", "paging", "identity", "times", "parents")
+    grounds = tuple(Ground(subject=s, stated=s in stated, confidence=0.6) for s in subjects)  # type: ignore[arg-type]
+    given = {
+        "key": f"GET {path}",
+        "path": path,
+        "records": Records(path=("data",), json_schema={"type": "object"}),
+        "grounds": grounds,
+        **changes,
+    }
+    return Endpoint.model_validate(given)
+
+
+def agreed(known: ApiBlueprint, one: Endpoint) -> tuple[Endpoint, list[str]]:
+    api, gaps = agree(SimulatedApi(title="x", endpoints={one.key: one}), known, {}, {"things": one.key})
+    assert all(gap.outcome is Outcome.SKIPPED for gap in gaps)
+    return api.endpoints[one.key], [gap.id for gap in gaps]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PAGINATIONS if kind != "none"])
+def test_assumed_paging_follows_the_blueprint(kind):
+    known = blueprint(stream("things", pagination=PAGINATIONS[kind]))
+    changed, gaps = agreed(known, endpoint())
+    assert gaps == ["agreement/things/paging"]
+    assert changed.position.kind != "none"
+    again, no_gaps = agreed(known, changed)
+    assert (again, no_gaps) == (changed, [])
+
+
+def test_stated_paging_stands():
+    one = endpoint(stated=("paging", "identity"))
+    assert agreed(blueprint(stream("things", pagination=PAGINATIONS["page"])), one) == (one, [])
+
+
+def test_paging_that_the_server_understands_stands():
+    one = endpoint(
+        stated=("identity",),
+        position=Position(kind="cursor", param="after"),
+        also=(Position(kind="page", param="page", first=1),),
+        signals=(Signal(kind="next_cursor", path=("x",)),),
+    )
+    assert agreed(blueprint(stream("things", pagination=PAGINATIONS["page"])), one) == (one, [])
+
+
+def test_a_less_certain_blueprint_does_not_outweigh_the_server():
+    known = blueprint(stream("things", pagination=PAGINATIONS["page"]))
+    unsure = known.streams[0].pagination.model_copy(update={"confidence": 0.3})
+    known = known.model_copy(update={"streams": (known.streams[0].model_copy(update={"pagination": unsure}),)})
+    _, gaps = agreed(known, endpoint())
+    assert gaps == []
+
+
+def test_assumed_place_of_the_records_follows_the_blueprint():
+    one = endpoint(records=Records(path=("rows",), json_schema={}), envelope={"rows": []})
+    changed, gaps = agreed(blueprint(stream("things")), one)
+    assert gaps == ["agreement/things/records"]
+    assert (changed.records.path, changed.envelope) == (("data",), None)
+
+
+def test_a_key_is_made_unique_and_a_cursor_field_a_time():
+    changed, _ = agreed(blueprint(stream("things", cursor=UPDATED_SINCE)), endpoint())
+    assert changed.records.identity == (("id",),)
+    assert changed.records.times == (TimeField(path=("updated_at",)),)
+
+
+def test_a_cursor_field_is_no_identity():
+    records = Records(path=("data",), json_schema={}, identity=(("updated_at",), ("id",)))
+    changed, _ = agreed(blueprint(stream("things", cursor=UPDATED_SINCE)), endpoint(records=records))
+    assert changed.records.identity == (("id",),)
+
+
+def test_a_path_variable_that_the_config_fills_needs_no_parent():
+    source = Source(endpoint="GET /orgs", field=("id",))
+    one = endpoint("/orgs/{org}/things", bindings=(PathBinding(variable="org", sources=(source,)),))
+    parameter = Parameter(name="org_id", location="path", target="org")
+    known = blueprint(stream("things", path="/orgs/{org}/things"), parameters=(parameter,))
+    changed, gaps = agreed(known, one)
+    assert (changed.bindings, gaps) == ((), ["agreement/things/parents"])
