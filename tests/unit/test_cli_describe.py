@@ -15,11 +15,11 @@ REF = ArtifactRef.of(b"x", "application/json")
 def test_every_fact_has_a_line(fact: type[e.Fact]) -> None:
     values = {
         "name": "crm", "parent": "0" * 32, "at": 1, "blueprint": REF, "document": REF, "streams": 1, "code": REF,
-        "fixtures": REF, "tests": REF, "report": REF, "mode": "GENERATE" if fact is not e.GenerationRequested else "FIX",
-        "passed": 3, "failed": 1, "verdict": "VALID_FAIL", "feedback": REF, "streams_proven": 1, "streams_total": 2,
-        "reason": "why", "score": 90, "blame": "CODE", "critical": 0, "version": "0.1.0", "package": REF, "wheel": REF,
-        "sdist": REF, "service": "tester", "kind": "transient", "what": "the bus is gone", "attempt": 1,
-        "policy_hash": "0" * 12, "code_version": "0.1.0", "outcome": "partial", "request": "r", "timer": "t",
+        "fixtures": REF, "tests": REF, "report": REF, "mode": "GENERATE", "passed": 3, "failed": 1,
+        "verdict": "VALID_FAIL", "feedback": REF, "streams_proven": 1, "streams_total": 2, "reason": "why",
+        "score": 90, "blame": "CODE", "critical": 0, "version": "0.1.0", "package": REF, "wheel": REF, "sdist": REF,
+        "service": "tester", "kind": "transient", "what": "the bus is gone", "attempt": 1, "outcome": "partial",
+        "policy_hash": "0" * 12, "code_version": "0.1.0", "request": "r", "timer": "t",
     }  # fmt: skip
 
     line = describe(fact.model_validate(values))
