@@ -19,6 +19,7 @@ from contracts.blueprint import (
     OAuth2ClientCredentialsAuth,
     OAuth2RefreshTokenAuth,
     Parameter,
+    Request,
 )
 from tests.support.blueprints import PAGINATIONS, blueprint, stream
 from tests.support.connector_process import Connector, Said
@@ -249,7 +250,8 @@ def test_parameters_of_the_config_reach_their_places(tmp_path: Path) -> None:
         Parameter(name="only_b", location="query", target="only", streams=("b",), secret=True),
     )
     known = blueprint(
-        stream("a", path="/{account}/a"), stream("b", path="/{account}/b"),
+        stream("a", request=Request(path="/{account}/a", headers={"X-Form": "{{x}}", "X-Lang": "{lang}"})),
+        stream("b", path="/{account}/b"),
         schemes=(), base_url="http://{tenant}/v1", parameters=parameters,
     )  # fmt: skip
     with serving(Api()) as api:
@@ -257,5 +259,8 @@ def test_parameters_of_the_config_reach_their_places(tmp_path: Path) -> None:
         config = {"tenant": api.url.removeprefix("http://"), "account id": 7, "beta": True, "only_b": "hush-hush"}
         said = connector(known, tmp_path).read(config, "a", "b")
     assert said.code == 0, said.stdout
-    assert [asked.query for asked in api.asked] == [{"lang": "en"}, {"only": "hush-hush", "lang": "en"}]
+    assert [asked.query for asked in api.asked] == [{}, {"only": "hush-hush", "lang": "en"}], (
+        "a names lang elsewhere"
+    )
     assert {asked.headers["X-Beta"] for asked in api.asked} == {"true"}
+    assert (api.asked[0].headers["X-Form"], api.asked[0].headers["X-Lang"]) == ("{{x}}", "en")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts.artifacts import Tree
@@ -90,7 +90,12 @@ def test_package_has_the_structure_that_is_promised() -> None:
     assert max(content.count(b"\n") for path, content in tree.items() if path.endswith(".py")) < 310
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=20,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(st.lists(nasty, min_size=12, max_size=12, unique=True))
 def test_hostile_texts_stay_data(words: list[str]) -> None:
     a, b, c, d, e, f, g, h, i, j, k, m = words

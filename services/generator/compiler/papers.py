@@ -42,6 +42,7 @@ def context(
         "api_version": blueprint.api_version,
         "document_url": blueprint.document_url,
         "fields": list(_fields(schema, "")),
+        "config_example": _example(schema),
         "stream_rows": [_row(one) for one in chosen],
         "sections": [_section(one, choices) for one in chosen],
         "left_out": [{"name": name, "reason": reason} for name, reason in reasons.items()],
@@ -61,6 +62,18 @@ def _fields(schema: dict[str, Any], prefix: str) -> Iterable[dict[str, str]]:
         marks = ["required"] if name in schema["required"] else ["optional"]
         marks += ["secret"] if field.get("airbyte_secret") else []
         yield {"name": prefix + name, "about": about, "marks": ", ".join(marks)}
+
+
+def _example(schema: dict[str, Any]) -> Any:
+    """The least that a config needs: the first variant, the required fields."""
+    if "oneOf" in schema:
+        return _example(schema["oneOf"][0])
+    if "properties" in schema:
+        return {name: _example(schema["properties"][name]) for name in schema["required"]}
+    if "const" in schema:
+        return schema["const"]
+    samples = {"string": "...", "integer": 1, "number": 1.0, "boolean": True}
+    return schema.get("enum", [samples[schema["type"]]])[0]
 
 
 def _row(one: Chosen) -> dict[str, str]:

@@ -9,7 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 _MAX_NAME_CHARS = 60
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def literal(value: Any) -> str:
@@ -53,8 +56,9 @@ def code_span(text: str, limit: int = 200) -> str:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """JSON in ASCII; also valid as a YAML scalar."""
-    return json.dumps(value, indent=indent, ensure_ascii=True, allow_nan=False)
+    """JSON, also valid as a YAML scalar. Halves of surrogate pairs, which are no characters, are replaced."""
+    text = _LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False, allow_nan=False))
+    return text if indent is None else msgspec.json.format(text, indent=indent)
 
 
 class Names:
