@@ -145,11 +145,11 @@ class _Recorder:
             if refused is not None:
                 return {}, f"the simulated API refuses it: {refused.body.decode(errors='replace')[:200]}"
             ways = {} if endpoint.auth is None else {"ways": ways_of(endpoint.auth)}
-            routes[f"{endpoint.method} {self._path(endpoint, partition, quoted=False)}"] = {
-                **ways,
-                "positions": [_told(endpoint, position, pages) for position in _positions(endpoint)],
-                "pages": [_answer(reply) for reply in pages],
-            }
+            positions = [_told(endpoint, position, pages) for position in _positions(endpoint)]
+            answers = {**ways, "positions": positions, "pages": [_answer(reply) for reply in pages]}
+            routes[f"{endpoint.method} {self._path(endpoint, partition, quoted=False)}"] = _legible(
+                answers, endpoint, pages
+            )
         return routes, "" if routes else "nothing says what to put for a variable of its path"
 
     def _pages(self, endpoint: Endpoint, partition: Partition) -> Iterator[Reply]:
@@ -216,6 +216,17 @@ def _value(endpoint: Endpoint, position: Position, before: list[Reply]) -> str:
         found = found[key]
     records = list(found.values()) if isinstance(found, dict) else found
     return str(at_path(records[-1], position.field)) if records else ""
+
+
+def _legible(answers: dict[str, Any], endpoint: Endpoint, pages: list[Reply]) -> dict[str, Any]:
+    """``answers`` with the page tokens shortened to ``page-2``: nobody, and no scanner, takes these for secrets."""
+    text = json.dumps(answers)
+    if any(position.kind == "cursor" and not position.numeric for position in _positions(endpoint)):
+        for number in range(1, len(pages)):
+            start = sum(len(reply.rows) for reply in pages[:number])
+            text = text.replace(cursors.token(endpoint.key, start), f"page-{number + 1}")
+    made: dict[str, Any] = json.loads(text)
+    return made
 
 
 def _answer(reply: Reply) -> dict[str, Any]:

@@ -116,7 +116,8 @@ def stream_cases(name: str, *, nested: bool | None, identified: bool) -> list[Ca
     size = "over-parents" if nested else "page+1"
     reading = [
         Case(_with(EVERY_RECORD, name), name, f"completeness/{name}/{size}"),
-        Case(_with(f"{READ}::test_reading_ends_complete_with_a_state", name), name, f"protocol/{name}/messages"),
+        Case(_with(f"{READ}::test_stream_ends_complete", name), name, f"completeness/{name}/{size}"),
+        Case(_with(f"{READ}::test_states_account_for_the_records", name), name, f"protocol/{name}/messages"),
     ]
     key = Case(_with(f"{READ}::test_primary_key_tells_records_apart", name), name, f"primary_key/{name}/unique")
     return [*discovery, *([key] if identified else []), *reading]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,7 @@ from pathlib import Path
 from contracts.reports import Isolation, Outcome, TestCase
 from infra.runtime import sandbox
 from infra.runtime.sandbox import Limits, Report
-from infra.runtime.trees import read_tree
-from services.tester.package_tests.cases import Case, read_ledger
+from services.tester.package_tests.cases import CASES, Case, read_ledger
 from services.tester.package_tests.parse import BadResult, Result, parse
 
 LIMITS = Limits(wall_s=240.0, cpu_s=240, memory_bytes=2 * 1024 * 1024 * 1024, processes=128)
@@ -36,7 +36,7 @@ async def run_tests(
     Raises:
         Transient: the sandbox did not start.
     """
-    announced = read_ledger(read_tree(tree)).cases
+    announced = await asyncio.to_thread(_announced, tree)
     name = f"result-{secrets.token_hex(8)}.xml"
     report = await sandbox.run(
         tree,
@@ -48,7 +48,12 @@ async def run_tests(
         outputs=(name,),
         isolation=isolation,
     )
-    return cases_of(report, report.files.get(name), announced)
+    return await asyncio.to_thread(cases_of, report, report.files.get(name), announced)
+
+
+def _announced(tree: Path) -> Mapping[str, Case]:
+    path = tree / CASES
+    return read_ledger({CASES: path.read_bytes()} if path.is_file() and not path.is_symlink() else {}).cases
 
 
 def _command(result: str) -> tuple[str, ...]:

@@ -154,7 +154,8 @@ def _context(
         "described": of("test_stream_has_a_schema"),
         "identified": of("test_primary_key_tells_records_apart"),
         "read": of("test_every_record_is_read_once"),
-        "ended": of("test_reading_ends_complete_with_a_state"),
+        "ended": of("test_stream_ends_complete"),
+        "saved": of("test_states_account_for_the_records"),
         "notes": {path: list(_notes(path, left_out, ledger, possible)) for path in _WRITTEN},
     }
 
