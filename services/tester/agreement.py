@@ -23,14 +23,30 @@ from contracts.blueprint import (
     OffsetPagination,
     PageNumberPagination,
     Pagination,
+    Parent,
     Selector,
     Stream,
     option_key,
 )
 from contracts.reports import Check, Outcome
-from contracts.simulation import Endpoint, Ground, PageSize, Position, Signal, SimulatedApi, TimeField
+from contracts.simulation import (
+    Endpoint,
+    Ground,
+    PageSize,
+    PathBinding,
+    Position,
+    Signal,
+    SimulatedApi,
+    Source,
+    TimeField,
+)
+from infra.runtime.simulator.population import variables_of
+from services.tester.conformance.binding import ancestors_among, parents_of
+from services.tester.naming import configured, renamed
 
 KIND = "agreement"
+LEVELS = 4
+"""Of parents, along which variables are handed down."""
 
 
 def agree(
@@ -41,6 +57,8 @@ def agree(
     Args:
         endpoints: stream -> key of its endpoint.
     """
+    parents = parents_of(blueprint, choices)
+    api, freed = renamed(api, configured(blueprint, parents, endpoints))
     changed = dict(api.endpoints)
     gaps: list[Check] = []
     for stream in blueprint.streams:
@@ -55,12 +73,18 @@ def agree(
         if not _same_paging(endpoint, pagination.value) and _outweighs(pagination, endpoint.ground("paging")):
             endpoint = _with_paging(endpoint, pagination.value)
             gaps.append(_gap(stream.name, "paging", f"how to page ({pagination.value.kind})", endpoint))
-        given = _given(endpoint, stream, blueprint, choices)
-        if given and not endpoint.ground("parents").stated:
-            endpoint = _without_parents(endpoint, given)
-            gaps.append(_gap(stream.name, "parents", f"where {', '.join(sorted(given))} is found", endpoint))
+        if key in freed:
+            gaps.append(_gap(stream.name, "parents", f"where {', '.join(freed[key])} is found", endpoint))
+        parent = _option(stream, "parent", choices)
+        if _outweighs(parent, endpoint.ground("parents")):
+            nested = _with_parent(endpoint, parent.value, endpoints, changed)
+            if nested is not endpoint:
+                endpoint = nested
+                gaps.append(_gap(stream.name, "parents", "whose records its path names", endpoint))
         endpoint = _with_time(endpoint, _option(stream, "cursor", choices).value)
         changed[key] = _with_key(endpoint, _option(stream, "primary_key", choices).value)
+    for _ in range(LEVELS):
+        changed |= {key: _with_inherited(changed[key], changed) for key in endpoints.values()}
     return api.model_copy(update={"endpoints": changed}), gaps
 
 
@@ -119,22 +143,45 @@ def _with_time(endpoint: Endpoint, cursor: Cursor | None) -> Endpoint:
     return endpoint.model_copy(update={"records": records.model_copy(update=changes)}) if changes else endpoint
 
 
-def _given(endpoint: Endpoint, stream: Stream, blueprint: ApiBlueprint, choices: Choices) -> set[str]:
-    """Path variables that the simulated API finds in a parent's records, and the connector in its config."""
-    parent = _option(stream, "parent", choices).value
-    read = {binding.variable for binding in parent.bindings} if parent is not None else set()
-    configured = {
-        parameter.target
-        for parameter in blueprint.parameters
-        if parameter.location == "path" and (not parameter.streams or stream.name in parameter.streams)
-    }
-    return {binding.variable for binding in endpoint.bindings} & configured - read
+def _with_parent(
+    endpoint: Endpoint, parent: Parent | None, endpoints: Mapping[str, str], known: dict[str, Endpoint]
+) -> Endpoint:
+    """Path variables name records of the parent that the blueprint takes them from. Makes these unique in
+    ``known``, or two parents could not be told apart."""
+    source = known.get(endpoints.get(parent.stream, "")) if parent is not None else None
+    if parent is None or source is None or endpoint.key in {source.key, *ancestors_among(source, known)}:
+        return endpoint
+    names = variables_of(endpoint.path)
+    shared = {name: name for name in variables_of(source.path) if name in names}
+    bindings = {binding.variable: binding for binding in endpoint.bindings}
+    for binding in parent.bindings:
+        wanted = Source(endpoint=source.key, field=binding.field, shared=shared)
+        there = bindings.get(binding.variable)
+        offered = {(each.endpoint, each.field) for each in there.sources} if there else set()
+        if binding.variable in names and (wanted.endpoint, wanted.field) not in offered:
+            bindings[binding.variable] = PathBinding(
+                variable=binding.variable,
+                sources=(wanted,),
+                record_field=there.record_field if there else None,
+            )
+            known[source.key] = _with_key(source, (binding.field,))
+    made = tuple(bindings.values())
+    return endpoint if made == endpoint.bindings else endpoint.model_copy(update={"bindings": made})
 
 
-def _without_parents(endpoint: Endpoint, variables: set[str]) -> Endpoint:
-    """These variables may be anything: a user knows what to put there."""
-    bindings = tuple(binding for binding in endpoint.bindings if binding.variable not in variables)
-    return endpoint.model_copy(update={"bindings": bindings})
+def _with_inherited(endpoint: Endpoint, known: Mapping[str, Endpoint]) -> Endpoint:
+    """A variable that comes along with the parent is bound as it is there: it is not the caller's to choose."""
+    bound = {binding.variable for binding in endpoint.bindings}
+    more: dict[str, PathBinding] = {}
+    for binding in endpoint.bindings:
+        source = binding.sources[0]
+        for above in known[source.endpoint].bindings if source.endpoint in known else ():
+            mine = source.shared.get(above.variable)
+            if mine is not None and mine not in bound:
+                more[mine] = PathBinding(variable=mine, sources=above.sources)
+    if not more:
+        return endpoint
+    return endpoint.model_copy(update={"bindings": (*endpoint.bindings, *more.values())})
 
 
 # --- paging ---------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from services.tester.conformance import (
     specify,
 )
 from services.tester.conformance.kit import Say
+from services.tester.naming import configured, fields_of
 from services.tester.package_tests.fix import rewrite
 from services.tester.package_tests.run import LIMITS, run_tests
 from services.tester.package_tests.write import Material, concessions_of, write_tests
@@ -130,13 +131,11 @@ def knowledge_of(package: Package) -> tuple[SimulatedApi, Knowledge, list[Check]
     blueprint, choices = package.blueprint, package.choices
     endpoints = endpoints_of(blueprint, choices, package.api)
     api, gaps = agree(package.api, blueprint, choices, endpoints)
+    parents = parents_of(blueprint, choices)
     known = Knowledge(
         endpoints=endpoints,
-        parents=parents_of(blueprint, choices),
-        fields={parameter.target: parameter.name for parameter in blueprint.parameters},
-        same={
-            parameter.name: parameter.target for parameter in blueprint.parameters if parameter.location == "path"
-        },
+        parents=parents,
+        fields=fields_of(configured(blueprint, parents, endpoints)),
         missing=dict.fromkeys(package.degraded, "degraded: it is left out of the connector"),
         streams=tuple(stream.name for stream in blueprint.streams),
     )

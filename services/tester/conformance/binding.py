@@ -146,13 +146,17 @@ def depth_of(endpoint: Endpoint, api: SimulatedApi, seen: frozenset[str] = froze
 
 def ancestors(endpoint: Endpoint, api: SimulatedApi) -> set[str]:
     """Keys of all endpoints whose records are needed to read this one."""
+    return ancestors_among(endpoint, api.endpoints)
+
+
+def ancestors_among(endpoint: Endpoint, endpoints: Mapping[str, Endpoint]) -> set[str]:
     found: set[str] = set()
     waiting = [source.endpoint for binding in endpoint.bindings for source in binding.sources]
     while waiting:
         key = waiting.pop()
-        if key not in found and key in api.endpoints:
+        if key not in found and key in endpoints:
             found.add(key)
-            waiting += [source.endpoint for b in api.endpoints[key].bindings for source in b.sources]
+            waiting += [source.endpoint for binding in endpoints[key].bindings for source in binding.sources]
     return found
 
 

@@ -94,7 +94,8 @@ def judge(reading: Reading, one: Bound) -> list[Check]:
     comparison = compared(run, one)
     transcript = run.transcript
     said = "" if transcript.completed(one.name) else f"; it is not COMPLETE, the connector {run.ended}"
-    complaint = f": {transcript.complaint}" if said and transcript.complaint else ""
+    words = transcript.complaint_about(one.name) if said else ""
+    complaint = f": {words}" if words else ""
     checks = [
         verdict(
             comparison.exact and not said,

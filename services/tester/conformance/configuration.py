@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,11 +31,10 @@ class Config:
 @dataclass(frozen=True)
 class Form:
     """A connector's ``connectionSpecification``, ready to be filled in. The same form always makes the same values;
-    ``salt`` keeps them unlike those of any other run. ``same``: fields that get the same value -> a name for it."""
+    ``salt`` keeps them unlike those of any other run."""
 
     schema: Schema
     salt: str = field(default_factory=lambda: secrets.token_hex(6))
-    same: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -149,8 +148,7 @@ class _Filler:
         return self._text(node, path, secret)
 
     def _text(self, node: Schema, path: tuple[str, ...], secret: bool) -> str:
-        place = self._form.same.get(path[0], path[0]) if len(path) == 1 else "/".join(path)
-        digest = hashlib.sha256(f"{self._form.salt}/{place}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{self._form.salt}/{'/'.join(path)}".encode()).hexdigest()
         fixed = {
             "date-time": "2020-01-01T00:00:00Z",
             "date": "2020-01-01",

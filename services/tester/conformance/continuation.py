@@ -37,7 +37,8 @@ def _judge_second(first: Run, second: Run, one: Bound) -> list[Check]:
     before, after = first.transcript.of(one.name), second.transcript.of(one.name)
     if not first.transcript.completed(one.name) or not second.transcript.completed(one.name):
         which = second if first.transcript.completed(one.name) else first
-        message = f"an incremental read is not COMPLETE, the connector {which.ended}: {which.transcript.complaint}"
+        said = which.transcript.complaint_about(one.name)
+        message = f"an incremental read is not COMPLETE, the connector {which.ended}: {said}"
         return [failed("incremental", one.name, "no-loss", message, suspects=("cursor", "request"))]
     comparison = _together(second, one, (*before, *after))
     checks = [
@@ -96,7 +97,7 @@ def _judge_union(first: Run, second: Run, one: Bound) -> Check:
         "killed",
         f"killed after {len(first.kept)} checkpoints and started again: {len(before)} records before the last one, "
         f"{len(after)} after it, together {comparison.words}; the second run {second.ended}. "
-        f"{second.transcript.complaint}",
+        f"{second.transcript.complaint_about(one.name)}",
         suspects=("pagination", "cursor"),
         observed=f"{len(before)} + {len(after)} records; {requests_of(second, one)}",
     )

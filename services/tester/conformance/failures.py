@@ -50,7 +50,7 @@ def _recovered(run: Run, one: Bound, case: str) -> Check:
         "failures",
         one.name,
         case,
-        f"after one {case}: {reason}; the connector {run.ended}. {run.transcript.complaint}",
+        f"after one {case}: {reason}; the connector {run.ended}. {run.transcript.complaint_about(one.name)}",
         observed=f"{comparison.words}; {requests_of(run, one)}",
     )
 

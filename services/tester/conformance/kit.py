@@ -7,7 +7,6 @@ but what it answers. Every stream is judged for completeness; one stream of each
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +23,9 @@ from services.tester.conformance.checks import failed, skipped, verdict
 from services.tester.conformance.comparison import compare
 from services.tester.conformance.configuration import Form
 from services.tester.conformance.transcript import Transcript
+from services.tester.conformance.variables import free_variables
 
 SHAPES_IN_DEPTH = 8
-_VARIABLE = re.compile(r"\{([^{}]+)\}")
 
 Say = Callable[[str], Awaitable[None]]
 
@@ -36,15 +35,13 @@ class Knowledge:
     """What is known about the connector besides itself; all of it optional.
 
     ``endpoints``: stream -> endpoint key. ``parents``: stream -> variable -> parent stream. ``fields``: path
-    variable -> the config's field that fills it. ``same``: fields that have to have the same value, since they fill
-    the same variable of different paths -> that variable. ``missing``: streams that are rightly not in the catalog
-    -> why. ``streams``: all that there should be.
+    variable -> the config's field that fills it. ``missing``: streams that are rightly not in the catalog -> why.
+    ``streams``: all that there should be.
     """
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
-    same: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     streams: tuple[str, ...] = ()
 
@@ -135,12 +132,14 @@ class _Session:
         try:
             if transcript.spec is None:
                 raise Rejected(f"`spec` gave no specification; it {transcript.ended}. {transcript.complaint}")
-            self.bench.form = Form(transcript.spec, same=self.known.same)
+            self.bench.form = Form(transcript.spec)
             config = self.bench.form.fill("http://localhost", None)
         except Rejected as problem:
             self.checks.append(failed("protocol", None, "spec", problem.what))
             return False
-        self.bench.variables = _free_variables(self.bench.api, config.values, self.known.fields)
+        self.bench.variables = free_variables(
+            self.bench.api, config.values, self.known.fields, frozenset(self.known.endpoints.values())
+        )
         return True
 
     async def _commands(self) -> None:
@@ -317,20 +316,3 @@ class _Session:
 
 
 _OPEN = "the API, as documented, lets anybody in, or the connector takes no credentials"
-
-
-def _free_variables(api: SimulatedApi, config: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:
-    """Path variables that the config fills -> their value: so named, or told by ``fields``."""
-    plain = {_plain(name): value for name, value in config.items() if isinstance(value, str | int)}
-    found = {}
-    for endpoint in api.endpoints.values():
-        bound = {binding.variable for binding in endpoint.bindings}
-        for variable in _VARIABLE.findall(endpoint.path):
-            value = plain.get(_plain(fields.get(variable, variable)))
-            if variable not in bound and value is not None and not isinstance(value, bool):
-                found[variable] = str(value)
-    return found
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())

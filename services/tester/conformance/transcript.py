@@ -118,8 +118,13 @@ class Transcript:
     @property
     def complaint(self) -> str:
         """The first error it reported, else the end of its stderr."""
-        if self.failures:
-            return self.failures[0].message[:300]
+        return self.complaint_about(None)
+
+    def complaint_about(self, stream: str | None) -> str:
+        """The first error about ``stream``; without one, the first of all, else the end of its stderr."""
+        own = [failure for failure in self.failures if stream is not None and failure.stream == stream]
+        for failure in own or self.failures:
+            return failure.message[:300]
         return self.stderr.strip()[-300:]
 
     def completed(self, stream: str) -> bool:

@@ -11,12 +11,12 @@ from contracts.artifacts import Tree
 from contracts.simulation import AuthWay, OAuth2Check, SimulatedApi
 from services.tester.conformance.binding import Bindings, bind
 from services.tester.conformance.kit import Knowledge
+from services.tester.conformance.variables import free_variables
 from services.tester.package_tests import cases as kinds
 from services.tester.package_tests.canned import ACCESS_TOKEN, ORIGIN, Canned, canned, ways_of
 from services.tester.package_tests.cases import Case, Concession, Ledger, read_ledger
 from services.tester.package_tests.configs import Ways, fill_in
 from services.tester.package_tests.render import render
-from services.tester.package_tests.variables import free_variables
 
 CONFTEST = "tests/conftest.py"
 API = "tests/api.json"
@@ -55,7 +55,12 @@ def write_tests(material: Material, concessions: Mapping[str, Concession] | None
     one_page = frozenset(
         Case(test).parameter for test, kind in conceded.items() if kind == "one_page" and Case(test).parameter
     )
-    variables = free_variables(material.api, next(iter(ways.right.values())), material.known.fields)
+    variables = free_variables(
+        material.api,
+        next(iter(ways.right.values())),
+        material.known.fields,
+        frozenset(material.known.endpoints.values()),
+    )
     answers = canned(material.api, bindings.bound, variables, one_page)
     possible = {case.id: case for case in _cases(material, ways, bindings, answers)}
     left_out = {test for test, kind in conceded.items() if kind == "left_out"}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from contracts.simulation import SimulatedApi
 from infra.runtime.simulator.population import variables_of
 
 
-def free_variables(api: SimulatedApi, config: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:
+def free_variables(
+    api: SimulatedApi, config: Mapping[str, Any], fields: Mapping[str, str], keys: Collection[str] = ()
+) -> dict[str, str]:
     """Path variable -> its value, of those that no other endpoint's records give: of the config's field of the same
-    name, or of the one that ``fields`` names for it."""
+    name, or of the one that ``fields`` names for it. ``keys`` are the endpoints that streams read (none: all)."""
     plain = {_plain(name): value for name, value in config.items() if isinstance(value, str | int)}
     found = {}
-    for endpoint in api.endpoints.values():
+    for endpoint in (each for key, each in api.endpoints.items() if not keys or key in keys):
         bound = {binding.variable for binding in endpoint.bindings}
         for variable in variables_of(endpoint.path):
             value = plain.get(_plain(fields.get(variable, variable)))
