@@ -195,6 +195,18 @@ print("gone", flush=True)
     assert not alive("time.sleep(876.5)")
 
 
+async def test_cancelled_start_leaves_nothing(tree, isolation):
+    """Also while bwrap is still at work: its process 1 waits for it then, and does not die with it."""
+    for n in range(40):
+        running = asyncio.create_task(run(tree, ("/usr/bin/sleep", "876.25"), isolation=isolation))
+        await asyncio.sleep(n * 0.001)
+        running.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.gather(running, return_exceptions=True)
+    assert not alive("876.25")
+    assert not alive(str(tree))
+
+
 async def test_fork_bomb_is_stopped(tree, isolation):
     code = """
 import os

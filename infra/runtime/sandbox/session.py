@@ -88,7 +88,7 @@ async def start(
         outputs=tuple(outputs),
     )
     with _scratch(request, isolation) as layout:
-        session = await _launch(request, layout, isolation)
+        session = await _launch_or_end(request, layout, isolation)
         try:
             yield session
         finally:
@@ -138,6 +138,7 @@ class Session:
     control: tuple[asyncio.StreamReader, asyncio.StreamWriter]
     handle: int
     init: int
+    init_handle: int
     started: float = field(default_factory=time.monotonic)
     stopped: Stop | None = None
     truncated: bool = False
@@ -203,7 +204,8 @@ class Session:
         await asyncio.gather(*tasks, return_exceptions=True)
         self.control[1].close()
         await self.process.wait()
-        os.close(self.handle)
+        for handle in {self.handle, self.init_handle}:
+            os.close(handle)
         self.handle = -1
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -263,10 +265,15 @@ class Session:
         if self.process.returncode is not None or self.handle < 0:
             return
         if self.isolation.kind == "process":
+            # first of all it must not start the program any more, if it has not yet
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.handle, signal.SIGSTOP)
             self._kill_descendants()
-        with contextlib.suppress(ProcessLookupError):
-            # not Process.kill(): that polls, and so takes the exit status away from asyncio's own watcher
-            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        # bwrap's process 1 too: until bwrap lets it begin it does not die with it.
+        # not Process.kill(): that polls, and so takes the exit status away from asyncio's own watcher
+        for handle in (self.init_handle, self.handle):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
 
     def _kill_descendants(self) -> None:
         """By process group, which no fork can outrun; the dead ones that are left have no memory any more."""
@@ -322,6 +329,16 @@ def _scratch(request: Request, isolation: Isolation) -> Iterator[Layout]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+async def _launch_or_end(request: Request, layout: Layout, isolation: Isolation) -> Session:
+    """Start it; whoever is cancelled meanwhile still waits until there is something that can be ended."""
+    launching = asyncio.create_task(_launch(request, layout, isolation))
+    try:
+        return await asyncio.shield(launching)
+    except asyncio.CancelledError:
+        await (await launching).end()
+        raise
+
+
 async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Session:
     ours, theirs = socket.socketpair()
     info, info_writer = os.pipe()
@@ -350,7 +367,7 @@ async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Ses
     init = await asyncio.to_thread(_init_pid, info) if isolation.kind == "bubblewrap" else process.pid
     if isolation.kind == "process":
         os.close(info)
-    session = Session(request, isolation, process, (reader, writer), handle, init)
+    session = Session(request, isolation, process, (reader, writer), handle, init, _handle_of(init, handle))
     writer.write(_job(request, layout, isolation))
     for content in request.files.values():
         writer.write(content)
@@ -367,10 +384,22 @@ def _command(request: Request, isolation: Isolation, info_fd: int) -> tuple[list
 
 
 def _init_pid(info: int) -> int:
-    """The pid, seen from outside, of the sandbox's process 1; 0 if bwrap ended before it had one."""
-    with os.fdopen(info) as stream:
-        text = stream.read()
+    """The pid, seen from outside, of the sandbox's process 1; 0 if bwrap ended before it had one.
+
+    Reads up to the end of the JSON, not of the pipe: process 1 holds it open until it begins."""
+    with os.fdopen(info, "rb", buffering=0) as stream:
+        text = b""
+        while b"}" not in text and (chunk := stream.read(CHUNK)):
+            text += chunk
     return int(json.loads(text)["child-pid"]) if text else 0
+
+
+def _handle_of(init: int, otherwise: int) -> int:
+    """A handle of process ``init``; ``otherwise`` where it is gone, or is the same process."""
+    try:
+        return os.pidfd_open(init) if init else otherwise
+    except ProcessLookupError:
+        return otherwise
 
 
 def _job(request: Request, layout: Layout, isolation: Isolation) -> bytes:
