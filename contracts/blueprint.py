@@ -64,7 +64,8 @@ class Parameter(Frozen):
 
     ``name`` is the config's field; ``target`` the name on the wire: a query parameter, a header, a variable of
     the path, or a variable of the server's URL. ``streams`` are those whose requests carry it (empty: all); a
-    request that names ``{target}`` itself takes the value there.
+    request that names ``{target}`` itself takes the value there. ``until_now``: of ``format`` date or date-time;
+    where it is left out the time of the read is sent (the end of a window in time).
     """
 
     name: str
@@ -76,6 +77,7 @@ class Parameter(Frozen):
     enum: tuple[str, ...] = ()
     default: str | int | float | bool | None = None
     required: bool = True
+    until_now: bool = False
     secret: bool = False
     streams: tuple[str, ...] = ()
 
@@ -261,12 +263,14 @@ class IncrementalFilter(Frozen):
     """How the API is asked for what changed: ``param`` carries the cursor's value.
 
     ``template`` renders it, ``{value}`` standing for the value (``greater-than(updated,{value})``).
+    ``required``: the API refuses a request without it, so the config's ``start_date`` is required.
     """
 
     param: str
     location: Literal["query", "header", "body"] = "query"
     template: str = "{value}"
     inclusive: bool = True
+    required: bool = False
 
 
 class Cursor(Frozen):

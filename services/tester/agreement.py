@@ -76,11 +76,12 @@ def agree(
         if key in freed:
             gaps.append(_gap(stream.name, "parents", f"where {', '.join(freed[key])} is found", endpoint))
         parent = _option(stream, "parent", choices)
-        if _outweighs(parent, endpoint.ground("parents")):
-            nested = _with_parent(endpoint, parent.value, endpoints, changed)
-            if nested is not endpoint:
-                endpoint = nested
-                gaps.append(_gap(stream.name, "parents", "whose records its path names", endpoint))
+        nested = _with_parent(
+            endpoint, parent.value, endpoints, changed, _outweighs(parent, endpoint.ground("parents"))
+        )
+        if nested is not endpoint:
+            endpoint = nested
+            gaps.append(_gap(stream.name, "parents", "whose records its path names", endpoint))
         endpoint = _with_time(endpoint, _option(stream, "cursor", choices).value)
         changed[key] = _with_key(endpoint, _option(stream, "primary_key", choices).value)
     for _ in range(LEVELS):
@@ -144,44 +145,55 @@ def _with_time(endpoint: Endpoint, cursor: Cursor | None) -> Endpoint:
 
 
 def _with_parent(
-    endpoint: Endpoint, parent: Parent | None, endpoints: Mapping[str, str], known: dict[str, Endpoint]
+    endpoint: Endpoint,
+    parent: Parent | None,
+    endpoints: Mapping[str, str],
+    known: dict[str, Endpoint],
+    outweighs: bool,
 ) -> Endpoint:
-    """Path variables name records of the parent that the blueprint takes them from. Makes these unique in
-    ``known``, or two parents could not be told apart."""
+    """The path names records of the parent that the blueprint takes them from, if the simulated API has no opinion,
+    or a weaker one. Makes what names them unique in ``known``, or two parents could not be told apart.
+
+    Of several variables that one record gives only the last is bound: the simulated API would combine the values of
+    all records with each other. The rest take what comes with it.
+    """
     source = known.get(endpoints.get(parent.stream, "")) if parent is not None else None
     if parent is None or source is None or endpoint.key in {source.key, *ancestors_among(source, known)}:
         return endpoint
     names = variables_of(endpoint.path)
-    shared = {name: name for name in variables_of(source.path) if name in names}
+    given = sorted((b for b in parent.bindings if b.variable in names), key=lambda b: names.index(b.variable))
     bindings = {binding.variable: binding for binding in endpoint.bindings}
-    for binding in parent.bindings:
-        wanted = Source(endpoint=source.key, field=binding.field, shared=shared)
-        there = bindings.get(binding.variable)
-        offered = {(each.endpoint, each.field) for each in there.sources} if there else set()
-        if binding.variable in names and (wanted.endpoint, wanted.field) not in offered:
-            bindings[binding.variable] = PathBinding(
-                variable=binding.variable,
-                sources=(wanted,),
-                record_field=there.record_field if there else None,
-            )
-            known[source.key] = _with_key(source, (binding.field,))
-    made = tuple(bindings.values())
-    return endpoint if made == endpoint.bindings else endpoint.model_copy(update={"bindings": made})
+    if not given or not (outweighs or given[-1].variable not in bindings):
+        return endpoint
+    last, there = given[-1], bindings.get(given[-1].variable)
+    if there is not None and any((s.endpoint, s.field) == (source.key, last.field) for s in there.sources):
+        return endpoint
+    shared = {name: name for name in variables_of(source.path) if name in names}
+    made = PathBinding(
+        variable=last.variable,
+        sources=(Source(endpoint=source.key, field=last.field, shared=shared),),
+        record_field=there.record_field if there else None,
+    )
+    known[source.key] = _with_key(source, (last.field,))
+    others = (b for b in endpoint.bindings if b.variable not in {each.variable for each in given})
+    return endpoint.model_copy(update={"bindings": (*others, made)})
 
 
 def _with_inherited(endpoint: Endpoint, known: Mapping[str, Endpoint]) -> Endpoint:
     """A variable that comes along with the parent is bound as it is there: it is not the caller's to choose."""
-    bound = {binding.variable for binding in endpoint.bindings}
-    more: dict[str, PathBinding] = {}
+    inherited: dict[str, PathBinding | None] = {}
     for binding in endpoint.bindings:
         source = binding.sources[0]
-        for above in known[source.endpoint].bindings if source.endpoint in known else ():
-            mine = source.shared.get(above.variable)
-            if mine is not None and mine not in bound:
-                more[mine] = PathBinding(variable=mine, sources=above.sources)
-    if not more:
+        if source.endpoint in known:
+            above = {each.variable: each for each in known[source.endpoint].bindings}
+            inherited |= {mine: above.get(theirs) for theirs, mine in source.shared.items()}
+    kept = tuple(binding for binding in endpoint.bindings if binding.variable not in inherited)
+    more = tuple(
+        PathBinding(variable=mine, sources=binding.sources) for mine, binding in inherited.items() if binding
+    )
+    if {b.variable: b.sources for b in (*kept, *more)} == {b.variable: b.sources for b in endpoint.bindings}:
         return endpoint
-    return endpoint.model_copy(update={"bindings": (*endpoint.bindings, *more.values())})
+    return endpoint.model_copy(update={"bindings": (*kept, *more)})
 
 
 # --- paging ---------------------------------------------------------------------------------------

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contracts.blueprint import Cursor, IncrementalFilter
+from contracts.blueprint import Cursor, IncrementalFilter, Parameter
 from tests.support.blueprints import PAGINATIONS, blueprint, child, small_crm, stream
 from tests.support.connector_process import Connector, Said, validated
 from tests.support.generated import config, connector
@@ -227,6 +228,20 @@ def test_start_date_bounds_the_first_read_only(crm: Connector) -> None:
         )
     assert [record["id"] for record in first.records("contacts")] == [8, 9, 10, 11, 12]
     assert second.records("contacts") == records(12)[11:]
+
+
+def test_a_window_that_the_api_insists_on_goes_from_the_start_date_to_now(tmp_path: Path) -> None:
+    cursor = Cursor(field=("updated",), filter=IncrementalFilter(param="from", required=True))
+    until = Parameter(name="to", location="query", target="to", format="date", required=False, until_now=True)
+    made = connector(blueprint(stream("sales", cursor=cursor), schemes=(), parameters=(until,)), tmp_path)
+    with serving(Api(routes={"/sales": lambda asked: Answer(body={"data": []})})) as api:
+        assert "start_date" in made.read({"base_url": api.url}, "sales").stdout
+        assert api.asked == []
+        said = made.read({"base_url": api.url, "start_date": "2024-01-01T00:00:00Z"}, "sales")
+    assert said.code == 0, said.stdout
+    today = datetime.now(UTC)
+    assert api.asked[0].query["from"] == "2024-01-01T00:00:00Z"
+    assert api.asked[0].query["to"] in {f"{today:%Y-%m-%d}", f"{today - timedelta(minutes=5):%Y-%m-%d}"}
 
 
 # --- being told to stop ---------------------------------------------------------------------------

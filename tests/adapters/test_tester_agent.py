@@ -170,6 +170,16 @@ async def test_generate_rerun_and_fix(bench):
     assert await bench.tests() == written
 
 
+async def test_rerun_drops_the_tests_of_a_stream_that_was_left_out(bench, made):
+    await bench.test(TesterMode.GENERATE)
+    code = generate(made[0].model_dump_json().encode(), "FIX", {}, ("notes",), None)["tree"]
+    smaller = await bench.tools.artifacts.put_tree(code)
+    bench.state = bench.state.model_copy(update={"code": smaller, "degraded": ("notes",)})
+    report = await bench.test(TesterMode.RERUN)
+    assert (report.failed_checks, report.failed_cases) == ((), ())
+    assert {case.stream for case in report.cases} == {None, "contacts"}
+
+
 async def test_code_that_loses_records_is_the_codes_fault(bench):
     whole, one_page = "yield page, token\n            if token is None:", "yield page, None\n            if True:"
     await bench.change_code("src/source_small/reader.py", whole, one_page)

@@ -88,6 +88,12 @@ def test_a_required_field_gets_a_fitting_value(node, value):
     assert made.fill("http://here", None).values["field"] == value
 
 
+def test_a_time_is_early_whatever_the_example_is():
+    node = {"type": "string", "format": "date-time", "examples": ["2024-01-01T00:00:00Z"]}
+    made = form(("start_date",), start_date=node).fill("http://here", None)
+    assert made.values["start_date"] == "2020-01-01T00:00:00Z"
+
+
 def test_what_is_optional_and_no_secret_is_left_out():
     assert set(form(start_date={"type": "string"}).fill("http://here", None).values) == {"base_url"}
 

@@ -57,6 +57,8 @@ def every_auth() -> ApiBlueprint:
         Parameter(name="token", location="query", target="share", streams=("by_post",)),
         Parameter(name="model_class", location="query", target="model", type="boolean", required=False),
         Parameter(name="class", location="header", target="X-Class", type="number", streams=("by_post",)),
+        Parameter(name="from", location="query", target="from", format="date"),
+        Parameter(name="to", location="query", target="to", format="date-time", required=False, until_now=True),
     )
     in_body = Cursor(
         field=("updated",),
@@ -65,7 +67,7 @@ def every_auth() -> ApiBlueprint:
         filter=IncrementalFilter(param="filter.since", location="body", template="{value}", inclusive=False),
     )
     in_header = Cursor(
-        field=("updated_at",), filter=IncrementalFilter(param="If-Modified-Since", location="header")
+        field=("updated_at",), filter=IncrementalFilter(param="If-Modified-Since", location="header", required=True)
     )
     return blueprint(
         stream(

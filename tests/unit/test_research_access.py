@@ -246,6 +246,49 @@ def test_a_required_window_is_asked_for_under_a_name_that_is_free() -> None:
         ("end_date", "end_date"),
     ]
     assert all(parameter.streams == ("reports",) and parameter.format == "date-time" for parameter in found)
+    assert [(parameter.required, parameter.until_now) for parameter in found] == [(True, False), (False, True)]
+
+
+ISO_PATTERN = "^[0-9]{4}-(0[1-9]|1[0-2])-[0-9]{2}[T,t][0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
+
+
+@pytest.mark.parametrize(
+    ("schema", "description", "form"),
+    [
+        ({"pattern": ISO_PATTERN}, "", "date-time"),
+        ({"pattern": r"^\d{4}-\d{2}-\d{2}$"}, "", "date"),
+        ({"pattern": "^[A-Z]+$"}, "A date and time", None),
+        ({"example": "2021-03-04T05:06:07Z"}, "", "date-time"),
+        ({"example": "2021-03-04"}, "", "date"),
+        ({}, "in RFC 3339", "date-time"),
+        ({}, "as YYYY-MM-DD", "date"),
+        ({}, "as YYYYMMDD", None),
+        ({}, "as a unix timestamp", None),
+        ({}, "", "date"),
+        ({"enum": ["today", "yesterday"]}, "", None),
+    ],
+)
+def test_the_spelling_of_a_time_is_found_where_no_format_says_it(
+    schema: dict[str, Any], description: str, form: str | None
+) -> None:
+    wanted = query("on_date", "string", description, required=True, **schema)
+    found = {
+        parameter.name: parameter.format
+        for parameter in blueprint({"/reports": get(array(THING), wanted)}).parameters
+    }
+    assert found.get("on_date") == form
+
+
+def test_a_required_filter_makes_the_start_date_required() -> None:
+    record = {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "updated_at": {"type": "string", "format": "date-time"}},
+    }
+    found = blueprint({"/reports": get(array(record), query("updated_since", required=True, format="date-time"))})
+    cursor = found.streams[0].cursor.value
+    assert cursor is not None
+    assert cursor.filter.required
+    assert found.parameters == ()
 
 
 def test_odd_requirements_omit_the_stream_and_say_so() -> None:

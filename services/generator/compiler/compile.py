@@ -15,7 +15,7 @@ from services.generator.compiler.feasible import left_out, named_variables, take
 from services.generator.compiler.parameters import Setting, in_all, plan_settings
 from services.generator.compiler.render import render
 from services.generator.compiler.schemas import catalog_schema
-from services.generator.compiler.specification import specification
+from services.generator.compiler.specification import Start, specification
 from services.generator.compiler.streams import CLASSES, Chosen, choose, declare
 from services.generator.compiler.text import json_text, literal
 
@@ -76,6 +76,8 @@ def _context(blueprint: ApiBlueprint, choices: Choices, chosen: tuple[Chosen, ..
         taken(blueprint.auth, "auth", choices), frozenset(item.parameter.target for item in server)
     )
     has_cursor = any(one.cursor for one in chosen)
+    required = any(one.cursor.filter.required for one in chosen if one.cursor)
+    start: Start | None = "required" if required else "optional" if has_cursor else None
     limit = taken(blueprint.rate_limit, "rate_limit", choices)
     return {
         "connector": f"source-{blueprint.name}",
@@ -88,7 +90,8 @@ def _context(blueprint: ApiBlueprint, choices: Choices, chosen: tuple[Chosen, ..
         "parameters": [setting.field for setting in settings],
         "streams": declare(chosen, settings),
         "rate_limit": limit,
-        "specification": specification(blueprint, methods, settings, base_url=base_url, has_cursor=has_cursor),
+        "specification": specification(blueprint, methods, settings, base_url=base_url, start=start),
+        "start_required": start == "required",
         **_places(settings, server, chosen),
         **_features(methods, settings, chosen, has_cursor=has_cursor),
     }
@@ -134,6 +137,7 @@ def _features(
         "has_cursor": has_cursor,
         "has_parent": any(one.parent for one in chosen),
         "has_secrets": secrets or bool(methods),
+        "until_now": any(setting.parameter.until_now for setting in settings),
         "has_fixed": uses(methods, "api_key_header", "api_key_query", "api_key_cookie", "bearer", "basic"),
         "has_basic": uses(methods, "basic"),
         "has_oauth": uses(methods, "oauth2_client_credentials", "oauth2_refresh_token"),

@@ -39,6 +39,13 @@ _SECRET_NAMES = frozenset(
 """Fields of such names have to be marked as secrets, says Airbyte's acceptance test."""
 
 
+_FORMS: Mapping[str, dict[str, Any]] = {
+    "date": {"format": "date", "examples": ["2020-01-01"]},
+    "date-time": {"format": "date-time", "examples": ["2020-01-01T00:00:00Z"]},
+}
+"""What the form of the configuration says of a time. No pattern: the API may take more than one spelling."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One parameter: its field, and ``variable``, the name by which requests refer to it."""
@@ -67,12 +74,19 @@ def plan_settings(parameters: Iterable[Parameter]) -> tuple[Setting, ...]:
 def _field(parameter: Parameter, name: str, attribute: str) -> Field:
     secret = parameter.type == "string" and (parameter.secret or name.lower() in _SECRET_NAMES)
     default = None if secret else _default(parameter)
-    required = parameter.required and default is None
+    form = parameter.format if parameter.type == "string" and not secret else None
+    until_now = parameter.until_now and default is None and form in _FORMS
+    required = parameter.required and default is None and not until_now
     enum = parameter.enum if parameter.type == "string" and not secret else ()
     type_ = f"Literal[{', '.join(map(literal, enum))}]" if enum else _TYPES[parameter.type]
     annotation = annotated("Secret" if secret else type_, name, attribute, required=required, default=default)
+    if until_now:
+        given = "" if attribute == name else f", alias={literal(name)}"
+        annotation = f"str = Field(default_factory=lambda: now({literal(form)}){given})"
     schema: dict[str, Any] = {"type": parameter.type, "title": name.replace("_", " ").capitalize()}
-    about = {"description": parameter.description, "enum": list(enum), "default": default}
+    empty = " The time of the read, if it is left out." if until_now else ""
+    about = {"description": parameter.description + empty, "enum": list(enum), "default": default}
+    about |= _FORMS.get(form or "", {}) if not enum else {}
     schema |= {key: value for key, value in about.items() if value not in ("", [], None)}
     if secret:
         schema["airbyte_secret"] = True

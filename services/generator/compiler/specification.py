@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from contracts.blueprint import ApiBlueprint
@@ -10,11 +10,13 @@ from services.generator.compiler.credentials import Method
 from services.generator.compiler.parameters import Setting
 from services.generator.compiler.text import prose
 
+Start = Literal["required", "optional"]
+
 _START_DATE = {
     "type": "string",
     "format": "date-time",
     "title": "Start date",
-    "description": "Only records that changed since then are read. Everything, if it is empty.",
+    "description": "Only records that changed since then are read.",
     "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
     "examples": ["2024-01-01T00:00:00Z"],
 }
@@ -26,9 +28,12 @@ def specification(
     settings: tuple[Setting, ...],
     *,
     base_url: str | None,
-    has_cursor: bool,
+    start: Start | None,
 ) -> dict[str, Any]:
-    """The message's content: no ``$ref``, variants as ``oneOf`` with a constant, fields in order."""
+    """The message's content: no ``$ref``, variants as ``oneOf`` with a constant, fields in order.
+
+    ``start``: what the start date is; ``None`` where there is none.
+    """
     properties: dict[str, Any] = {}
     required: list[str] = []
     if methods:
@@ -38,8 +43,10 @@ def specification(
         properties[setting.field.name] = dict(setting.field.schema)
         if setting.field.required:
             required.append(setting.field.name)
-    if has_cursor:
-        properties["start_date"] = dict(_START_DATE)
+    if start is not None:
+        empty = " Everything, if it is empty." if start == "optional" else ""
+        properties["start_date"] = _START_DATE | {"description": f"{_START_DATE['description']}{empty}"}
+        required += ["start_date"] if start == "required" else []
     properties["base_url"] = _base_url(base_url)
     if base_url is None:
         required.append("base_url")

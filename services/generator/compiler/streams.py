@@ -171,6 +171,7 @@ def _incremental(cursor: Cursor | None) -> str | None:
         location=_unless(rule.location, "query"),
         template=_unless(rule.template, "{value}"),
         inclusive=None if rule.inclusive else False,
+        required=rule.required or None,
     )
 
 

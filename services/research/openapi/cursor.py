@@ -122,7 +122,11 @@ def _candidate(endpoint: Endpoint, entry: _Filter, stamp: _Stamp, score: float) 
         field_format=stamp.format,
         format=entry.format,
         filter=IncrementalFilter(
-            param=entry.name, location=location, template=entry.template, inclusive=entry.inclusive
+            param=entry.name,
+            location=location,
+            template=entry.template,
+            inclusive=entry.inclusive,
+            required=entry.param.required,
         ),
     )
     return candidate(

@@ -19,6 +19,7 @@ _LIST_NODES = 300
 _DETAIL_NODES = 60
 """Of the response to a path that ends with a variable: enough to see that it is one object."""
 _BODY_NODES = 150
+_PATTERN = 500
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Param:
     minimum: float | None
     maximum: float | None
     members: tuple[str, ...] = ()
+    pattern: str = ""
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -199,6 +201,7 @@ def _param(
         minimum=_number(schema.get("minimum")),
         maximum=_number(schema.get("maximum")),
         members=tuple(schema.get("properties", ())),
+        pattern=str(schema.get("pattern", ""))[:_PATTERN],
     )
 
 

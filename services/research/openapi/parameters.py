@@ -17,6 +17,12 @@ _RESERVED = frozenset({"credentials", "start_date", "base_url"})
 """Fields that every generated config has of its own."""
 _WIDE = 0.5
 _SMALL_API = 3
+_UPPER_BOUND = vocabulary("until before to end max latest till ending le lte")
+_YEAR_FIRST = re.compile(r"\^?\(?(\[0-9\]|\\d)\{4\}\)?\\?-")
+"""How a regular expression for an ISO 8601 date begins."""
+_MOMENT = re.compile(r"rfc ?-?3339|iso ?-?8601|date[ -]?time|date and time|hh:mm")
+_DAY = re.compile(r"yyyy-mm-dd(?!.{0,3}(t|hh))")
+_OTHER_SPELLING = re.compile(r"yyyymmdd|mm/dd|dd/mm|\b(unix|epoch|posix|milliseconds)\b")
 _TYPES: Mapping[str, Literal["string", "integer", "number", "boolean"]] = {
     "integer": "integer",
     "number": "number",
@@ -101,8 +107,26 @@ def _body_value(param: Param) -> Any:
 def can_be_asked_for(param: Param, users: int, streams: int) -> bool:
     """Whether a config should ask for it: if it is for most of the API, if the API is small, or if it is a window
     in time. A config with a field for every odd endpoint would be of no use."""
-    dated = param.format in ("date", "date-time") or bool({"date", "time"} & set(param.words))
+    dated = time_format(param) is not None or bool({"date", "time"} & set(param.words))
     return users >= _WIDE * streams or streams <= _SMALL_API or dated
+
+
+def time_format(param: Param) -> Literal["date", "date-time"] | None:
+    """How a parameter spells a time in ISO 8601: as declared, or as its pattern, example, text or name have it."""
+    if param.format == "date" or param.format == "date-time":
+        return param.format
+    if param.type not in ("", "string") or param.enum or _OTHER_SPELLING.search(param.text):
+        return None
+    if _YEAR_FIRST.match(param.pattern):
+        return "date-time" if ":" in param.pattern else "date"
+    if shown := re.match(r"\d{4}-\d\d-\d\d([T ]\d)?", str(param.example or "")):
+        return "date-time" if shown[1] else "date"
+    if not {"date", "time", "datetime"} & set(param.words) or param.pattern:
+        return None
+    if _DAY.search(param.text):
+        return "date"
+    told = _MOMENT.search(param.text) or not {"date"} & set(param.words)
+    return "date-time" if told else "date"
 
 
 def config_parameters(
@@ -144,14 +168,17 @@ def _free(name: str, names: set[str]) -> str:
 
 
 def _parameter(param: Param, name: str, users: list[str], streams: int) -> Parameter:
-    dated = param.format if param.format in ("date", "date-time") else None
+    form = time_format(param)
+    until_now = form is not None and bool(_UPPER_BOUND & set(param.words))
     return Parameter(
         name=name,
         location="header" if param.location == "header" else "query",
         target=param.name,
         description=" ".join(param.description.split())[:300],
         type=_TYPES.get(param.type, "string"),
-        format=dated,
+        format=form,
         enum=tuple(str(value) for value in param.enum),
+        required=not until_now,
+        until_now=until_now,
         streams=() if len(users) == streams else tuple(users),
     )
