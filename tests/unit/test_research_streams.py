@@ -204,6 +204,13 @@ def test_schema_keeps_nothing_that_could_refuse_a_record() -> None:
     }
 
 
+def test_a_null_in_an_example_refuses_nothing() -> None:
+    example = {"application/json": {"example": [{"id": 1, "note": None}]}}
+    operation = {"get": {"responses": {"200": {"description": "ok", "content": example}}}}
+    found = stream("/things", operation).json_schema.value
+    assert found["properties"] == {"id": {"type": ["null", "integer"]}, "note": {}}
+
+
 def test_dangling_references_are_gaps_not_errors() -> None:
     found = blueprint({"/things": get(array({"$ref": "models.yaml#/Thing"}), query("limit", "integer"))})
     assert any("models.yaml" in gap.reason for gap in found.gaps)

@@ -113,8 +113,8 @@ def can_be_asked_for(param: Param, users: int, streams: int) -> bool:
 
 def time_format(param: Param) -> Literal["date", "date-time"] | None:
     """How a parameter spells a time in ISO 8601: as declared, or as its pattern, example, text or name have it."""
-    if param.format == "date" or param.format == "date-time":
-        return param.format
+    if param.format in ("date", "date-time"):
+        return "date" if param.format == "date" else "date-time"
     if param.type not in ("", "string") or param.enum or _OTHER_SPELLING.search(param.text):
         return None
     if _YEAR_FIRST.match(param.pattern):

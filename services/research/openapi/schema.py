@@ -36,7 +36,7 @@ def _open(schema: dict[str, Any], *, nullable: bool) -> dict[str, Any]:
     out: dict[str, Any] = {}
     declared = schema.get("type")
     kinds = [declared] if isinstance(declared, str) else list(declared or ())
-    if kinds:
+    if kinds not in ([], ["null"]):  # an example's null says nothing of what else may be there
         if nullable and "null" not in kinds:
             kinds = ["null", *kinds]
         out["type"] = kinds[0] if len(kinds) == 1 else sorted(kinds, key=lambda kind: kind != "null")
