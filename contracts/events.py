@@ -59,6 +59,14 @@ class Fact(Frozen):
     VERSION: ClassVar[int] = 1
 
 
+class Decided(Fact):
+    """What every decision of the router carries, so that it is never derived again: the policy that was applied
+    (`Policy.hash`) and the version of the code that did. Both are empty where a person decided by hand."""
+
+    policy_hash: str = ""
+    code_version: str = ""
+
+
 # --- life of a pipeline -------------------------------------------------------------------------
 
 
@@ -74,28 +82,28 @@ class PipelineSubmitted(Fact):
     policy: Policy = Policy()
 
 
-class PipelineCompleted(Fact):
+class PipelineCompleted(Decided):
     TYPE = "pipeline.completed"
     outcome: Literal["success", "partial"]
     version: str
     degraded: tuple[str, ...] = ()
 
 
-class PipelineFailed(Fact):
+class PipelineFailed(Decided):
     TYPE = "pipeline.failed"
     reason: str
     where: str | None = None
 
 
-class PipelineCancelled(Fact):
+class PipelineCancelled(Decided):
     TYPE = "pipeline.cancelled"
 
 
-class PipelinePaused(Fact):
+class PipelinePaused(Decided):
     TYPE = "pipeline.paused"
 
 
-class PipelineResumed(Fact):
+class PipelineResumed(Decided):
     TYPE = "pipeline.resumed"
 
 
@@ -228,13 +236,6 @@ class AgentFailed(Fact):
 
 
 # --- what the router decides --------------------------------------------------------------------
-
-
-class Decided(Fact):
-    """What every decision of the router carries, so that it is never derived again."""
-
-    policy_hash: str
-    code_version: str
 
 
 class ResearchRequested(Decided):

@@ -7,7 +7,7 @@ to decide. The table of the graph is in README.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -43,6 +43,12 @@ class Timer:
 
 def decide(state: PipelineState, policy: Policy, *, code_version: str) -> tuple[Decision, ...]:
     """What to append to a pipeline in this state; nothing if it waits for an agent, a timer or a person."""
+    stamp = {"policy_hash": policy.hash, "code_version": code_version}
+    decided = _decide(state, policy)
+    return tuple(replace(one, fact=one.fact.model_copy(update=stamp)) for one in decided)
+
+
+def _decide(state: PipelineState, policy: Policy) -> tuple[Decision, ...]:
     if state.status.final or not state.id:
         return ()
     if state.cancel is not None:
@@ -55,7 +61,7 @@ def decide(state: PipelineState, policy: Policy, *, code_version: str) -> tuple[
     if not state.name:
         lost = e.PipelineFailed(reason="the history of the pipeline that this one was forked from is missing")
         return (_decision(state, state.parent or state.id, lost),)
-    return _Desk(state, policy, code_version).work()
+    return _Desk(state, policy).work()
 
 
 def timers(state: PipelineState, policy: Policy) -> tuple[Timer, ...]:
@@ -92,7 +98,6 @@ class _Desk:
 
     state: PipelineState
     policy: Policy
-    code_version: str
 
     def work(self) -> tuple[Decision, ...]:
         for failure in self.state.failures:
@@ -162,17 +167,17 @@ class _Desk:
     def _research(self) -> e.Fact | None:
         if self.state.counters.researches >= self.policy.researches:
             return None
-        return e.ResearchRequested(feedback=self.state.feedback, **self._stamp)
+        return e.ResearchRequested(feedback=self.state.feedback)
 
     def _repair_code(self) -> e.Fact | None:
         if self.state.counters.code_repairs >= self.policy.code_repairs:
             return None
-        return e.GenerationRequested(mode=e.GeneratorMode.FIX, feedback=self.state.feedback, **self._stamp)
+        return e.GenerationRequested(mode=e.GeneratorMode.FIX, feedback=self.state.feedback)
 
     def _improve(self) -> e.Fact | None:
         if self.state.counters.review_cycles >= self.policy.review_cycles:
             return None
-        return e.GenerationRequested(mode=e.GeneratorMode.IMPROVE, feedback=self.state.feedback, **self._stamp)
+        return e.GenerationRequested(mode=e.GeneratorMode.IMPROVE, feedback=self.state.feedback)
 
     def _repair_tests(self) -> e.Fact | None:
         if self.state.counters.test_repairs >= self.policy.test_repairs:
@@ -190,22 +195,22 @@ class _Desk:
 
     def _tests(self, mode: e.TesterMode) -> e.Fact:
         feedback = self.state.feedback if mode is e.TesterMode.FIX else None
-        return e.TestsRequested(mode=mode, feedback=feedback, **self._stamp)
+        return e.TestsRequested(mode=mode, feedback=feedback)
 
     def _review(self) -> e.Fact:
-        return e.ReviewRequested(**self._stamp)
+        return e.ReviewRequested()
 
     def _publish(self, outcome: Outcome) -> e.Fact:
         if self.policy.approval == "required":
-            return e.ApprovalRequested(outcome=outcome, degraded=self._degraded(outcome), **self._stamp)
+            return e.ApprovalRequested(outcome=outcome, degraded=self._degraded(outcome))
         return self._publish_now(outcome)
 
     def _publish_now(self, outcome: Outcome) -> e.Fact:
-        return e.PublishRequested(outcome=outcome, degraded=self._degraded(outcome), **self._stamp)
+        return e.PublishRequested(outcome=outcome, degraded=self._degraded(outcome))
 
     def _again(self, task: Task, *, retry: bool = False) -> e.Fact:
         """The request for the same work once more; a retry counts as another attempt, a renewal does not."""
-        common: dict[str, Any] = {"attempt": task.attempt + retry, **self._stamp}
+        common: dict[str, Any] = {"attempt": task.attempt + retry}
         match task.service:
             case Service.RESEARCH:
                 return e.ResearchRequested(feedback=task.feedback, **common)
@@ -244,10 +249,6 @@ class _Desk:
     @property
     def _covered(self) -> bool:
         return self.state.coverage is not None and self.state.coverage.reaches(self.policy.partial_percent)
-
-    @property
-    def _stamp(self) -> dict[str, Any]:
-        return {"policy_hash": self.policy.hash, "code_version": self.code_version}
 
 
 def _outcome(state: PipelineState) -> Outcome:
