@@ -13,6 +13,6 @@ class Settings(BaseSettings):
 
     full: bool = Field(default=False, description="judge every shape in depth, also what takes long")
     concurrency: int = Field(default=2, ge=1, le=64, description="connectors that run at a time")
-    read_timeout_s: float = Field(default=40, gt=0, description="for one read of the connector")
-    kit_timeout_s: float = Field(default=300, gt=0, description="for all runs of the conformance kit together")
+    read_timeout_s: float = Field(default=75, gt=0, description="for one read of the connector")
+    kit_timeout_s: float = Field(default=480, gt=0, description="for all runs of the conformance kit together")
     tests_timeout_s: float = Field(default=240, gt=0, description="for the package's own tests")

@@ -52,6 +52,14 @@ def test_page_number_ends_are_read_from_the_response() -> None:
     assert found.has_more_path == ("has_more",)
 
 
+def test_a_total_is_preferred_to_a_count_which_may_be_the_pages() -> None:
+    found = paging(
+        obj(**DATA, count="integer", total="integer"), query("offset", "integer"), query("limit", "integer")
+    )
+    assert isinstance(found, OffsetPagination)
+    assert found.total_path == ("total",)
+
+
 @pytest.mark.parametrize("name", ["offset", "skip", "startAt", "$skip", "page[offset]", "start_index"])
 def test_offsets_of_any_style_are_recognised(name: str) -> None:
     found = paging(obj(**DATA, total="integer"), query(name, "integer"), query("limit", "integer", default=20))

@@ -151,6 +151,8 @@ def test_a_filter_without_a_field_is_a_gap() -> None:
         query("updated_before", format="date-time"),
         query("after", description="Cursor of the next page"),
         query("start", "integer", "Index of the first record"),
+        query("startAt", "integer", "The index of the first item (page offset)"),
+        query("startAt", "integer", default=0),
         query("from", description="Sender's address"),
         query("updated_since", "boolean"),
     ],

@@ -61,6 +61,7 @@ _INCLUSIVE = re.compile(r"\b(at|on) or (after|later|since)|or equal|equal or|\bi
 _EPOCH = re.compile(r"\b(unix|epoch|seconds since|posix)\b")
 _MILLIS = re.compile(r"\bmilli-?seconds?\b|\bms\b")
 _DATED = re.compile(r"\b(date|time|timestamp|datetime|iso ?-?8601|rfc ?-?3339|unix|epoch|yyyy|when|since|day)\b")
+_COUNTED = re.compile(r"\b(offset|index|page|rows?|position)\b")
 _BREAK = re.compile(r"<br\s*/?>")
 _OPERATOR = re.compile(r"`?([A-Za-z_][\w.]*)`?\s*(?:\([^)]*\)|<[^>]*>)?\s*[:\-]\s*([^\n]*)")
 _GREATER = re.compile(r"`?(greater-or-equal|greater-than)`?")
@@ -168,7 +169,13 @@ def _plain_filter(param: Param) -> list[_Filter]:
 
 
 def _is_dated(param: Param, own: tuple[str, ...], *, generic: bool) -> bool:
-    """Whether the bound is one in time, not in amount or id."""
+    """Whether the bound is one in time, not in amount or id, nor a place in the list (``startAt``)."""
+    if (
+        param.is_integer
+        and not _EPOCH.search(param.text)
+        and (param.default in (0, 1) or _COUNTED.search(param.text))
+    ):
+        return False
     if param.format in ("date", "date-time") or set(own) & _TIME_WORDS or set(own) & _STEMS.keys():
         return not set(own) & {"id", "amount", "price", "count"}
     if not generic:

@@ -85,7 +85,7 @@ def paging_fields(endpoint: Endpoint, records: JsonPath) -> PagingFields:
         token=tuple(sorted((field for field in fields if field not in urls and _is_token(field)), key=_token_rank)),
         next_url=urls,
         following=tuple(field for field in fields if field not in urls and words(field.name)[:1] == ("next",)),
-        total=next((field for field in fields if _is_count(field, _TOTAL_NAMES)), None),
+        total=min((field for field in fields if _is_count(field, _TOTAL_NAMES)), key=_total_rank, default=None),
         total_pages=next((field for field in fields if _is_count(field, _TOTAL_PAGES_NAMES)), None),
         has_more=next(
             (field for field in fields if _joined(field.name) in _HAS_MORE_NAMES and field.type in ("boolean", "")),
@@ -149,6 +149,11 @@ def _is_token(field: Field) -> bool:
 def _token_rank(field: Field) -> tuple[int, int]:
     """``next_...`` before a bare ``cursor`` (which may be an echo), shallow before deep."""
     return (0 if "next" in words(field.name) or "end" in words(field.name) else 1, len(field.path))
+
+
+def _total_rank(field: Field) -> bool:
+    """Where there is a ``total``, a ``count`` or ``size`` beside it is that of the page."""
+    return not {"total", "full", "found", "hits"} & set(words(field.name))
 
 
 def _is_count(field: Field, names: frozenset[str]) -> bool:

@@ -47,8 +47,8 @@ class Pace:
     full: bool = False
     runs: int = 2
     command_s: float = 20.0
-    read_s: float = 40.0
-    total_s: float = 300.0
+    read_s: float = 75.0
+    total_s: float = 480.0
     slack: int = 200
 
 

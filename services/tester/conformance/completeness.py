@@ -29,7 +29,10 @@ DEALT: tuple[int | Size, ...] = (Size(plus=1), 0, Size(), 1, Size(plus=-1))
 
 NESTED = "over-parents"
 SLACK_FACTOR = 10
-MAX_PARENTS = 6
+PARENTS = 4
+GRANDPARENTS = 2
+"""Records of each parent, where there is one level of them and where there are more: two tell the levels apart, and
+three levels are still only eight lists. Pages of a thousand records make more of them slow."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ async def read_sizes(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
 
 async def read_nested(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
     """All streams of one depth in one run: their sizes differ from parent to parent."""
-    parents = MAX_PARENTS if streams[0].depth == 1 else 3
+    parents = PARENTS if streams[0].depth == 1 else GRANDPARENTS
     plan = plan_for(bench, streams, DEALT, parents=parents)
     run = await bench.read(plan, [one.catalog for one in streams], bound=bound_of(bench, streams, parents=parents))
     return [Reading(NESTED, run, tuple(streams))]

@@ -26,6 +26,8 @@ from services.tester.conformance.transcript import Transcript
 from services.tester.conformance.variables import free_variables
 
 SHAPES_IN_DEPTH = 8
+STREAMS_TOGETHER = 24
+"""Read in one run, so that one that is endless or slow takes few others with it."""
 
 Say = Callable[[str], Awaitable[None]]
 
@@ -209,7 +211,11 @@ class _Session:
     async def _reads(self) -> None:
         deep = self.bindings.one_of_each_shape()[: None if self.bench.pace.full else SHAPES_IN_DEPTH]
         flat = [one for one in deep if one.flat] or deep
-        jobs = [self._complete(group) for group in grouped(self.bindings.bound)]
+        jobs = [
+            self._complete(group[start : start + STREAMS_TOGETHER])
+            for group in grouped(self.bindings.bound)
+            for start in range(0, len(group), STREAMS_TOGETHER)
+        ]
         if deep:
             bench = self.bench
             jobs += [
