@@ -73,7 +73,7 @@ async def test_streams_are_matched_by_what_they_read_when_nobody_says(folder):
 async def test_everything_in_full_passes_too(folder):
     judgement = await judge(folder, None, KNOWN, Pace(full=True))
     assert judgement.ok
-    assert any(check.id == "failures/deals/always-503" for check in judgement.checks)
+    assert any(check.id.endswith("/always-503") for check in judgement.checks)
 
 
 QUICK = frozenset(
