@@ -12,7 +12,7 @@ from contracts.pipeline import Status
 from contracts.services import AGENTS, Service
 from infra.cli import generate as generation
 from infra.cli.describe import describe
-from infra.cli.run_alone import RunFolder, name_from, run_alone
+from infra.cli.run_alone import RunFolder, adopt, name_from, run_alone
 from infra.runtime.stack import StackConfig
 
 
@@ -48,15 +48,37 @@ async def run_agent(
     """0 when the agent gave an answer; 1 when its tests failed."""
     if agent not in AGENTS:
         raise Rejected(f"{agent} is not an agent; agents are {', '.join(AGENTS)}")
-    run_folder = RunFolder(folder)
-    if spec is not None:
-        document, spec_url = generation.split_source(spec)
-        await run_folder.begin(
-            name or name_from(spec), document.read_bytes() if document else None, spec_url, engine
-        )
-    fact, files = await run_alone(agent, run_folder, Printed(console))
+    printed = Printed(console)
+    if (folder / "pyproject.toml").is_file():
+        run_folder = await _run_of_package(agent, folder, spec, engine, printed)
+    else:
+        run_folder = RunFolder(folder)
+        if spec is not None:
+            await _begin(run_folder, name or name_from(spec), spec, engine)
+    fact, files = await run_alone(agent, run_folder, printed)
     line = describe(fact)
     console.print(f"[bold]{line.actor}[/] {line.text}", soft_wrap=True)
     for file in files:
         console.print(f"  {file}", soft_wrap=True)
     return 1 if isinstance(fact, (TestsFailed, AgentFailed)) else 0
+
+
+async def _begin(run: RunFolder, name: str, spec: str, engine: Engine) -> None:
+    document, spec_url = generation.split_source(spec)
+    await run.begin(name, document.read_bytes() if document else None, spec_url, engine)
+
+
+async def _run_of_package(
+    agent: Service, package: Path, spec: str | None, engine: Engine, printed: Printed
+) -> RunFolder:
+    """A run in which the package stands for what the generator made, ready for the tester."""
+    if agent is not Service.TESTER or spec is None:
+        raise Rejected(
+            "a package can be given to `tester`, with the API's document: --spec FILE", where=str(package)
+        )
+    run = RunFolder(Path(".connectors") / "runs" / package.resolve().name)
+    await _begin(run, package.resolve().name.removeprefix("source-"), spec, engine)
+    for before in (Service.RESEARCH, Service.FIXTURES):
+        await run_alone(before, run, printed)
+    await adopt(package, run)
+    return run

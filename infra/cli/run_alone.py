@@ -16,16 +16,19 @@ from contracts import events as e
 from contracts.artifacts import JSON_MEDIA_TYPE, TREE_MEDIA_TYPE, ArtifactRef
 from contracts.envelope import Envelope, event_id, wrap
 from contracts.errors import Rejected
-from contracts.pipeline import PipelineState, Task, evolve, outstanding
-from contracts.services import AGENTS, Service
+from contracts.pipeline import REQUESTS, PipelineState, Task, fold, outstanding
+from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Artifacts, Job, Progress, Tools
 from infra.runtime.artifacts import FolderArtifacts
+from infra.runtime.trees import read_tree
+from services.router.policy import decide
 
-REQUESTS: dict[Service, type[e.Decided]] = {
-    service: fact for service, face in AGENTS.items() for fact in face.consumes if issubclass(fact, e.Decided)
+BY_HAND = "by hand"
+FIRST_MODE: dict[type[e.Fact], str] = {
+    e.GenerationRequested: e.GeneratorMode.GENERATE,
+    e.TestsRequested: e.TesterMode.GENERATE,
 }
-FIRST_MODE = {e.GenerationRequested: e.GeneratorMode.GENERATE, e.TestsRequested: e.TesterMode.GENERATE}
 
 
 class RunFolder:
@@ -42,28 +45,28 @@ class RunFolder:
         return [Envelope.decode(line) for line in self._log.read_bytes().splitlines()]
 
     def state(self) -> PipelineState:
-        state = PipelineState()
-        for envelope in self.envelopes():
-            state = evolve(state, envelope)
-        return state
+        return fold(self.envelopes())
 
-    def append(self, fact: e.Fact, *, source: str, causation: str | None, task: str) -> Envelope:
-        """Write ``fact`` to the log and return its envelope."""
+    def append(self, fact: e.Fact, *, source: str, causation: str | None, id: str) -> None:
+        """Write ``fact`` to the log."""
         log = self.envelopes()
         pipeline = log[0].pipeline if log else clock.new_id()
-        id = event_id(pipeline, task, source)
         envelope = wrap(fact, id=id, pipeline=pipeline, source=source, time=clock.now(), causation=causation)
         self.root.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log_file:
             log_file.write(envelope.encode() + b"\n")
-        return envelope
+
+    def answer(self, task: Task, fact: e.Fact) -> None:
+        """Write an agent's answer to ``task``."""
+        id = event_id(self.state().id, task.id, task.service)
+        self.append(fact, source=task.service, causation=task.id, id=id)
 
     async def begin(self, name: str, document: bytes | None, spec_url: str | None, engine: e.Engine) -> None:
         """Begin a new log, in place of one that is there."""
         self._log.unlink(missing_ok=True)
         ref = await self.artifacts.put(document, "application/octet-stream") if document is not None else None
         fact = e.PipelineSubmitted(name=name, engine=engine, document=ref, spec_url=spec_url)
-        self.append(fact, source=Service.GATEWAY, causation=None, task="submit")
+        self.append(fact, source=Service.GATEWAY, causation=None, id=clock.new_id())
 
     async def lay_out(self, fact: e.Fact) -> list[Path]:
         """Write what ``fact`` refers to as files beside the log; returns their paths."""
@@ -71,7 +74,7 @@ class RunFolder:
         for field, value in fact:
             if not isinstance(value, ArtifactRef):
                 continue
-            target = self.root / field
+            target = self.root / (f"{fact.TYPE.partition('.')[0]}_report" if field == "report" else field)
             if value.media_type == TREE_MEDIA_TYPE:
                 shutil.rmtree(target, ignore_errors=True)
                 for path, content in (await self.artifacts.get_tree(value)).items():
@@ -86,26 +89,33 @@ class RunFolder:
 
 
 def _task_for(service: Service, folder: RunFolder) -> Task:
-    """The task that ``service`` has open; where it has none, a new request is written first."""
-    open_tasks = [task for task in outstanding(folder.state()) if task.service is service]
-    if open_tasks:
-        return open_tasks[0]
-    log = folder.envelopes()
-    if not log:
-        raise Rejected(
-            "this folder holds no run yet; begin with `connectors run research --spec FILE`", where=str(folder.root)
-        )
-    model = REQUESTS[service]
-    values: dict[str, object] = {"policy_hash": folder.state().policy.hash, "code_version": "by hand"}
-    if mode := FIRST_MODE.get(model):
-        values["mode"] = mode
-    folder.append(
-        model.model_validate(values), source=Service.ROUTER, causation=log[-1].id, task=f"{log[-1].id}/{model.TYPE}"
-    )
-    for task in outstanding(folder.state()):
-        if task.service is service:
-            return task
-    raise Rejected(f"{service} has nothing to work on yet: run the agents before it first", where=str(folder.root))
+    """The task that ``service`` has open. Where it has none, the router decides, or else we ask on its behalf.
+
+    Raises:
+        Rejected: it is not its turn.
+    """
+    if task := _open_task(service, folder):
+        return task
+    state = folder.state()
+    if not state.id:
+        begin = "this folder holds no run yet; begin with `connectors run research --spec FILE`"
+        raise Rejected(begin, where=str(folder.root))
+    decided = {type(one.fact): one for one in decide(state, state.policy, code_version=BY_HAND)}
+    wanted = REQUESTS[service]
+    if decision := decided.get(wanted):
+        folder.append(decision.fact, source=Service.ROUTER, causation=decision.causation, id=decision.id)
+    elif state.choice is not None:
+        values = {"mode": FIRST_MODE[wanted]} if wanted in FIRST_MODE else {}
+        id = event_id(state.id, state.choice.id, wanted.TYPE)
+        folder.append(wanted.model_validate(values), source=Service.ROUTER, causation=state.choice.id, id=id)
+    if task := _open_task(service, folder):
+        return task
+    waiting = ", ".join(sorted(task.service for task in outstanding(state))) or "nobody"
+    raise Rejected(f"it is not {service}'s turn; the run waits for {waiting}", where=str(folder.root))
+
+
+def _open_task(service: Service, folder: RunFolder) -> Task | None:
+    return next((task for task in outstanding(folder.state()) if task.service == service), None)
 
 
 def load_agent(service: Service) -> Agent:
@@ -114,6 +124,19 @@ def load_agent(service: Service) -> Agent:
     settings = importlib.import_module(f"services.{service}.settings")
     loaded: Agent = handler.agent(settings.Settings())
     return loaded
+
+
+async def adopt(package: Path, folder: RunFolder) -> None:
+    """Take a package as it stands for the generator's answer; its tests are left out.
+
+    Raises:
+        Rejected: the run has no open task for the generator.
+    """
+    tree = read_tree(package)
+    code = {path: content for path, content in tree.items() if not path.startswith("tests/")}
+    task = _task_for(Service.GENERATOR, folder)
+    ref = await folder.artifacts.put_tree(code)
+    folder.answer(task, e.ConnectorGenerated(mode=e.GeneratorMode.GENERATE, code=ref))
 
 
 async def run_alone(service: Service, folder: RunFolder, progress: Progress) -> tuple[e.Fact, list[Path]]:
@@ -129,7 +152,7 @@ async def run_alone(service: Service, folder: RunFolder, progress: Progress) -> 
     with tempfile.TemporaryDirectory(prefix=f"connectors-{service}-") as workspace:
         job = Job(task=task, state=folder.state())
         fact = await agent.run(job, Path(workspace), Tools(artifacts=folder.artifacts, progress=progress))
-    folder.append(fact, source=service, causation=task.id, task=task.id)
+    folder.answer(task, fact)
     return fact, await folder.lay_out(fact)
 
 

@@ -1,0 +1,55 @@
+"""`connectors run`: each agent alone, without a bus, in one run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import REPO, connectors
+
+DOCUMENT = REPO / "infra/cli/sample_crm/openapi.yaml"
+
+
+def test_agents_work_one_after_the_other_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONNECTORS_OUTPUT_DIR", str(tmp_path / "output"))
+    run = tmp_path / "run"
+    begun = connectors("run", "research", run, "--spec", DOCUMENT, "--name", "sample-crm")
+    assert begun.returncode == 0, begun.stderr
+    assert (run / "blueprint.json").exists()
+
+    early = connectors("run", "reviewer", run)
+    assert early.returncode == 1
+    assert "it is not reviewer's turn; the run waits for fixtures, generator" in early.stderr
+
+    for agent in ("generator", "fixtures", "tester", "test_reviewer", "reviewer", "publisher"):
+        done = connectors("run", agent, run)
+        assert done.returncode == 0, f"{agent}: {done.stdout}{done.stderr}"
+    assert (run / "code/src/source_sample_crm/streams.py").exists()
+    assert list((tmp_path / "output/connectors/source-sample-crm/0.1.0").glob("*.whl"))
+
+
+def test_generator_runs_again_on_the_same_run(tmp_path: Path) -> None:
+    for agent in ("research", "generator", "fixtures", "generator"):
+        spec = ("--spec", DOCUMENT) if agent == "research" else ()
+        done = connectors("run", agent, tmp_path, *spec)
+        assert done.returncode == 0, f"{agent}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("run", "reviewer", "nowhere"), "begin with `connectors run research --spec FILE`"),
+        (("run", "router", "nowhere"), "router is not an agent"),
+        (("run", "research", "nowhere", "--spec", "missing.yaml"), "there is no such file"),
+        (
+            ("generate", "No Slug!", "--spec", str(DOCUMENT), "--url", "http://127.0.0.1:9"),
+            "no stack answers there",
+        ),
+    ],
+)
+def test_mistake_is_one_line_without_a_trace(argv: tuple[str, ...], words: str) -> None:
+    done = connectors(*argv)
+    assert done.returncode == 1
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr + done.stdout
