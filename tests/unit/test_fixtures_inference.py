@@ -313,6 +313,15 @@ def test_a_credential_header_is_a_door_where_no_scheme_is_declared() -> None:
     assert api.endpoints["GET /users"].accepts == ()
 
 
+def test_a_token_that_a_scheme_sends_is_not_asked_for_again_as_a_parameter() -> None:
+    schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
+    token = {"name": "token", "in": "query", "required": True, "schema": {"type": "string"}}
+    api = understood(
+        {"/users": operation(LIST, token)}, components={"securitySchemes": schemes}, security=[{"bearer": []}]
+    )
+    assert api.endpoints["GET /users"].accepts == ()
+
+
 def test_a_declared_scheme_that_nobody_requires_is_still_a_door() -> None:
     schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
     api = understood({"/users": operation(LIST)}, components={"securitySchemes": schemes})

@@ -118,6 +118,10 @@ def test_the_fields_own_format_is_told() -> None:
     found = cursor(obj(id="string", updated=EPOCH), query("updated_since", format="date-time"))
     assert found is not None
     assert (found.field_format, found.format) == ("epoch_s", "date-time")
+    text = {"type": "string", "pattern": r"^\d{10}\.\d{6}$"}
+    spelled = cursor(obj(id="string", created_ts=text), query("created_since", format="date-time"))
+    assert spelled is not None
+    assert spelled.field_format == "epoch_s"
 
 
 def test_filter_expressions_are_rendered() -> None:

@@ -265,6 +265,8 @@ def _is_time(own: tuple[str, ...], schema: dict[str, Any]) -> bool:
 def _field_format(schema: dict[str, Any]) -> Format:
     if type_of(schema) in ("integer", "number"):
         return "epoch_ms" if _MILLIS.search(str(schema.get("description", "")).lower()) else "epoch_s"
+    if re.search(r"(\\d|\[0-9\])\{10\}", str(schema.get("pattern", ""))):
+        return "epoch_s"
     return "date" if schema.get("format") == "date" else "date-time"
 
 
