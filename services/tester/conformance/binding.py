@@ -20,7 +20,8 @@ class Bound:
 
     ``depth`` is 0 where the path names no parent; ``via`` names the endpoint that each path variable is read from
     (see `Simulator.rows`). ``query_parents`` are endpoints whose records are named in the query: the simulated API
-    does not tell such requests apart, so there may be only one such record.
+    does not tell such requests apart, so there may be only one such record. ``reads_first``: endpoints of all
+    streams that the connector is known to read before this one.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Bound:
     depth: int
     via: Mapping[str, str] = field(default_factory=dict)
     query_parents: frozenset[str] = frozenset()
+    reads_first: frozenset[str] = frozenset()
 
     @property
     def group(self) -> tuple[int, bool]:
@@ -130,8 +132,21 @@ def bind(
         in_path = set(_NAME.findall(endpoint.path))
         via = {variable: source for variable, source in sources.items() if variable in in_path}
         in_query = frozenset(source for variable, source in sources.items() if variable not in in_path)
-        bound.append(Bound(name, stream, endpoint, depth_of(endpoint, api), via, in_query))
+        first = frozenset(endpoints[above] for above in _above(name, parents) if above in endpoints)
+        bound.append(Bound(name, stream, endpoint, depth_of(endpoint, api), via, in_query, first))
     return Bindings(tuple(bound), unbound)
+
+
+def _above(stream: str, parents: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """The parent streams of a stream, all the way up."""
+    found: set[str] = set()
+    waiting = list(parents.get(stream, {}).values())
+    while waiting:
+        parent = waiting.pop()
+        if parent not in found:
+            found.add(parent)
+            waiting += parents.get(parent, {}).values()
+    return found - {stream}
 
 
 def depth_of(endpoint: Endpoint, api: SimulatedApi, seen: frozenset[str] = frozenset()) -> int:

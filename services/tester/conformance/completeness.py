@@ -29,10 +29,13 @@ DEALT: tuple[int | Size, ...] = (Size(plus=1), 0, Size(), 1, Size(plus=-1))
 
 NESTED = "over-parents"
 SLACK_FACTOR = 10
-PARENTS = 4
+PARENTS = len(DEALT)
+DEEP_PARENTS = 3
 GRANDPARENTS = 2
-"""Records of each parent, where there is one level of them and where there are more: two tell the levels apart, and
-three levels are still only eight lists. Pages of a thousand records make more of them slow."""
+"""Records of the parents: as many as there are sizes where there is one level of them. Deeper, where lists
+multiply, fewer: three with two above them, which is enough to tell the levels apart."""
+
+RESTARTS = 6
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,18 @@ class Reading:
 
 
 def plan_for(bench: Bench, streams: Iterable[Bound], count: Count, *, parents: int = 3, **knobs: object) -> Plan:
-    """``count`` records in the endpoints of ``streams``, a few in those of their parents."""
+    """``count`` records in the endpoints of ``streams``, ``parents`` in those right above, a few further up."""
     streams = list(streams)
-    above = {key for one in streams for key in ancestors(one.endpoint, bench.api)}
+    above = {key for one in streams for key in (*ancestors(one.endpoint, bench.api), *one.reads_first)}
+    right_above = {s.endpoint for one in streams for b in one.endpoint.bindings for s in b.sources}
     alone = {key for one in streams for key in one.query_parents}
     return Plan(
         records=count,
-        counts={**dict.fromkeys(above, parents), **dict.fromkeys(alone, 1)},
+        counts={
+            **dict.fromkeys(above, GRANDPARENTS),
+            **dict.fromkeys(right_above, parents),
+            **dict.fromkeys(alone, 1),
+        },
         secrets=bench.accepted(),
         variables=bench.variables,
         **knobs,  # type: ignore[arg-type]
@@ -62,33 +70,40 @@ def bound_of(bench: Bench, streams: Iterable[Bound], pages: int = 2, parents: in
     """How many requests a read may take before it is called endless: ten times what it needs, and some."""
     needed = 0
     for one in streams:
-        partitions = parents**one.depth
-        above = sum(parents**level for level in range(one.depth))
-        needed += partitions * (pages + 1) + above * 2
+        lists = [GRANDPARENTS**level for level in range(one.depth)]
+        needed += sum(lists) * 2 + (lists[-1] * parents if lists else 1) * (pages + 1)
     return bench.pace.slack + SLACK_FACTOR * needed
 
 
 async def read_sizes(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
     """All streams without parents in one run per size."""
-    runs = await asyncio.gather(
-        *(
-            bench.read(
-                plan_for(bench, streams, count),
-                [one.catalog for one in streams],
-                bound=bound_of(bench, streams),
-            )
-            for count in SIZES.values()
-        )
-    )
-    return [Reading(case, run, tuple(streams)) for case, run in zip(SIZES, runs, strict=True)]
+    runs = await asyncio.gather(*(_read(bench, case, streams, count, 3) for case, count in SIZES.items()))
+    return [reading for readings in runs for reading in readings]
 
 
 async def read_nested(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
     """All streams of one depth in one run: their sizes differ from parent to parent."""
-    parents = PARENTS if streams[0].depth == 1 else GRANDPARENTS
-    plan = plan_for(bench, streams, DEALT, parents=parents)
-    run = await bench.read(plan, [one.catalog for one in streams], bound=bound_of(bench, streams, parents=parents))
-    return [Reading(NESTED, run, tuple(streams))]
+    return await _read(bench, NESTED, streams, DEALT, PARENTS if streams[0].depth == 1 else DEEP_PARENTS)
+
+
+async def _read(bench: Bench, case: str, streams: Sequence[Bound], count: Count, parents: int) -> list[Reading]:
+    """One run, and where it had to be killed another with the streams that it had not begun: one that never ends
+    is not to be the fault of the next."""
+    readings: list[Reading] = []
+    left = list(streams)
+    for _ in range(RESTARTS):
+        run = await bench.read(
+            plan_for(bench, left, count, parents=parents),
+            [one.catalog for one in left],
+            bound=bound_of(bench, left, parents=parents),
+        )
+        begun = [one for one in left if one.name in run.transcript.statuses]
+        waiting = [one for one in left if one.name not in run.transcript.statuses]
+        if run.finished or not begun or not waiting:
+            return [*readings, Reading(case, run, tuple(left))]
+        readings.append(Reading(case, run, tuple(begun)))
+        left = waiting
+    return [*readings, Reading(case, run, tuple(left))]
 
 
 def judge(reading: Reading, one: Bound) -> list[Check]:

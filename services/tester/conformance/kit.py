@@ -247,13 +247,14 @@ class _Session:
             readings = await completeness.read_sizes(self.bench, streams)
         else:
             readings = await completeness.read_nested(self.bench, streams)
+        last: dict[str, Run] = {}
         for reading in readings:
             self.transcripts.append(reading.run.transcript)
             for one in reading.streams:
                 self.checks += await asyncio.to_thread(completeness.judge, reading, one)
-        last = readings[-1]
+                last[one.name] = reading.run
         for one in streams:
-            records = last.run.transcript.of(one.name)
+            records = last[one.name].transcript.of(one.name)
             self.checks.append(await asyncio.to_thread(conduct.judge_schema, one.catalog, records))
 
     async def _sigterm(self, streams: list[Bound]) -> None:
