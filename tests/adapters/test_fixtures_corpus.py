@@ -22,6 +22,15 @@ CORPUS = Path(os.environ.get("CORPUS_DIR", Path(__file__).parents[3] / "shared")
 DOCUMENTS = sorted(
     (path for path in CORPUS.glob("*") if path.suffix in (".json", ".yaml")), key=lambda path: path.stat().st_size
 )
+HEAVY_BYTES = 1_000_000
+
+
+def _weighed(path: Path) -> object:
+    """The large ones take seconds each: `make test-all` has them."""
+    marks = pytest.mark.slow if path.stat().st_size > HEAVY_BYTES else ()
+    return pytest.param(path, id=path.stem, marks=marks)
+
+
 pytestmark = pytest.mark.skipif(not DOCUMENTS, reason="no corpus here: set CORPUS_DIR")
 LIMIT_S = 90
 """Generous: the machine may be busy. The largest need seconds."""
@@ -31,7 +40,7 @@ def _api(document: Path) -> SimulatedApi:
     return SimulatedApi.model_validate_json(simulate(document.read_bytes(), document.name))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", [_weighed(path) for path in DOCUMENTS])
 def test_a_real_document_gives_a_simulated_api(document: Path) -> None:
     started = time.monotonic()
     made = simulate(document.read_bytes(), document.name)

@@ -54,6 +54,7 @@ def test_the_prepared_interpreter_has_exactly_the_pins(toolchain: Toolchain) -> 
     assert found == dict(pins())
 
 
+@pytest.mark.slow
 def test_two_processes_preparing_at_once_build_once(tmp_path: Path, from_wheelhouse: None) -> None:
     env = {**os.environ, "CONNECTORS_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "infra.runtime.toolchain"]
@@ -67,6 +68,7 @@ def test_two_processes_preparing_at_once_build_once(tmp_path: Path, from_wheelho
     assert sorted(path.name.split(".")[0] for path in tmp_path.iterdir()) == [made.root.name] * 2  # and its lock
 
 
+@pytest.mark.slow
 def test_a_damaged_toolchain_is_made_anew(tmp_path: Path, toolchain: Toolchain, from_wheelhouse: None) -> None:
     broken = locate(tmp_path)
     shutil.copytree(toolchain.root, broken.root, symlinks=True)
