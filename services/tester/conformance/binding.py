@@ -19,9 +19,9 @@ class Bound:
     """A stream of the catalog that the kit can judge.
 
     ``depth`` is 0 where the path names no parent; ``via`` names the endpoint that each path variable is read from
-    (see `Simulator.rows`). ``query_parents`` are endpoints whose records are named in the query: the simulated API
-    does not tell such requests apart, so there may be only one such record. ``reads_first``: endpoints of all
-    streams that the connector is known to read before this one.
+    (see `Simulator.rows`). ``query_parents`` are endpoints whose records are named in the query, by this stream or
+    one above it: the simulated API does not tell such requests apart, so there may be only one such record.
+    ``reads_first``: endpoints of all streams that the connector is known to read before this one.
     """
 
     name: str
@@ -126,15 +126,27 @@ def bind(
         if endpoint is None:
             unbound[name] = "the simulated API, made from the document, has no endpoint like the stream's request"
             continue
-        sources = {
-            variable: endpoints[parent] for variable, parent in parents.get(name, {}).items() if parent in endpoints
-        }
         in_path = set(_NAME.findall(endpoint.path))
-        via = {variable: source for variable, source in sources.items() if variable in in_path}
-        in_query = frozenset(source for variable, source in sources.items() if variable not in in_path)
-        first = frozenset(endpoints[above] for above in _above(name, parents) if above in endpoints)
+        via = {
+            variable: endpoints[parent]
+            for variable, parent in parents.get(name, {}).items()
+            if parent in endpoints and variable in in_path
+        }
+        above = _above(name, parents)
+        in_query = frozenset().union(*(_named_in_query(each, api, endpoints, parents) for each in (name, *above)))
+        first = frozenset(endpoints[each] for each in above if each in endpoints)
         bound.append(Bound(name, stream, endpoint, depth_of(endpoint, api), via, in_query, first))
     return Bindings(tuple(bound), unbound)
+
+
+def _named_in_query(
+    stream: str, api: SimulatedApi, endpoints: Mapping[str, str], parents: Mapping[str, Mapping[str, str]]
+) -> frozenset[str]:
+    """Endpoints of the parents that a stream's request names elsewhere than in its path."""
+    endpoint = api.endpoints.get(endpoints.get(stream, ""))
+    in_path = set(_NAME.findall(endpoint.path)) if endpoint else set()
+    found = (parent for variable, parent in parents.get(stream, {}).items() if variable not in in_path)
+    return frozenset(endpoints[parent] for parent in found if parent in endpoints)
 
 
 def _above(stream: str, parents: Mapping[str, Mapping[str, str]]) -> set[str]:
