@@ -39,7 +39,7 @@ class Printed:
 
     async def __call__(self, message: str, *, done: int | None = None, total: int | None = None) -> None:
         share = f" {done}/{total}" if done is not None and total is not None else ""
-        self._console.print(f"[dim]{message}{share}[/]", soft_wrap=True)
+        self._console.print(f"{message}{share}", style="dim", markup=False, soft_wrap=True)
 
 
 async def run_agent(
@@ -57,9 +57,9 @@ async def run_agent(
             await _begin(run_folder, name or name_from(spec), spec, engine)
     fact, files = await run_alone(agent, run_folder, printed)
     line = describe(fact)
-    console.print(f"[bold]{line.actor}[/] {line.text}", soft_wrap=True)
+    console.print(f"{line.actor} {line.text}", markup=False, soft_wrap=True)
     for file in files:
-        console.print(f"  {file}", soft_wrap=True)
+        console.print(f"  {file}", markup=False, soft_wrap=True)
     return 1 if isinstance(fact, (TestsFailed, AgentFailed)) else 0
 
 

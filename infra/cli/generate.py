@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -64,8 +63,3 @@ async def generate(name: str, source: str | None, engine: str, client: Gateway, 
     accepted = await client.generate(name, document=document, spec_url=spec_url, engine=engine)
     console.print(f"[bold]source-{name}[/]  pipeline {accepted['pipeline_id']}", soft_wrap=True)
     return await watch(client, accepted["links"]["live"], console)
-
-
-def quiet_interrupt() -> None:
-    """Let SIGTERM end the command as Ctrl-C does, so that what it started is stopped."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from contracts.errors import ConnectorsError
 from contracts.events import Engine
@@ -31,18 +33,24 @@ OUTPUT = Path("output")
 
 def run(main: Coroutine[Any, Any, int]) -> None:
     """Run a command to its exit code; errors of ours are one red line, never a trace."""
-    from infra.cli.generate import quiet_interrupt
-
-    quiet_interrupt()
     try:
-        code = asyncio.run(main)
+        code = asyncio.run(_until_stopped(main))
     except ConnectorsError as error:
-        err.print(f"[red]error:[/] {error}", soft_wrap=True)
+        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         code = 1
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         err.print("[yellow]stopped[/]")
         code = 130
     raise typer.Exit(code)
+
+
+async def _until_stopped(main: Coroutine[Any, Any, int]) -> int:
+    """``main``, cancelled by Ctrl-C and SIGTERM, so that what it started is stopped. A shell starts what runs in
+    its background with SIGINT ignored; asked to stop by it, we do."""
+    task = asyncio.create_task(main)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 @app.command()

@@ -65,4 +65,7 @@ def running_up(data: Path, output: Path) -> Iterator[tuple[subprocess.Popen[str]
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        finally:
+            process.kill()
