@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -46,6 +47,11 @@ async def isolated() -> Isolation:
 
 async def python(tree: Path, code: str, isolation: Isolation, **more: object) -> Report:
     return await run(tree, ("{python}", "-I", "-c", code), python=PYTHON, isolation=isolation, **more)  # type: ignore[arg-type]
+
+
+def some_time() -> str:
+    """Seconds to sleep that no other process sleeps: who still does was left behind."""
+    return f"{800 + secrets.randbelow(10**8) / 10**6:.6f}"
 
 
 def alive(marker: str) -> list[int]:
@@ -171,39 +177,42 @@ os.symlink('/etc/hostname', 'link.txt'); open('big.txt', 'wb').write(bytes(5 << 
 
 
 async def test_wall_time_ends_a_program_that_ignores_signals(tree, isolation):
-    code = "import signal, time; [signal.signal(s, signal.SIG_IGN) for s in (15, 2, 1)]; time.sleep(987.5)"
+    nap = some_time()
+    code = f"import signal, time; [signal.signal(s, signal.SIG_IGN) for s in (15, 2, 1)]; time.sleep({nap})"
     began = time.monotonic()
     report = await python(tree, code, isolation, limits=Limits(wall_s=0.5))
     assert report.stopped is Stop.WALL_TIME
     assert time.monotonic() - began < 5
-    assert not alive("time.sleep(987.5)")
+    assert not alive(nap)
 
 
 async def test_daemons_left_behind_are_killed(tree, isolation):
-    code = """
+    nap = some_time()
+    code = f"""
 import os, time
 for _ in range(3):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            time.sleep(876.5)
+            time.sleep({nap})
         os._exit(0)
 print("gone", flush=True)
 """
     report = await python(tree, code, isolation)
     assert (report.exit_code, report.stdout) == (0, b"gone\n")
-    assert not alive("time.sleep(876.5)")
+    assert not alive(nap)
 
 
 async def test_cancelled_start_leaves_nothing(tree, isolation):
     """Also while bwrap is still at work: its process 1 waits for it then, and does not die with it."""
+    nap = some_time()
     for n in range(40):
-        running = asyncio.create_task(run(tree, ("/usr/bin/sleep", "876.25"), isolation=isolation))
+        running = asyncio.create_task(run(tree, ("/usr/bin/sleep", nap), isolation=isolation))
         await asyncio.sleep(n * 0.001)
         running.cancel()
         async with asyncio.timeout(20):
             await asyncio.gather(running, return_exceptions=True)
-    assert not alive("876.25")
+    assert not alive(nap)
     assert not alive(str(tree))
 
 
@@ -284,10 +293,11 @@ async def test_killed_program_reports_its_signal(tree, isolation):
 
 
 async def test_leaving_the_block_early_kills_everything(tree, isolation):
-    code = "print('up', flush=True); import time; time.sleep(765.5)"
+    nap = some_time()
+    code = f"print('up', flush=True); import time; time.sleep({nap})"
     async with start(tree, ("{python}", "-c", code), python=PYTHON, isolation=isolation) as session:
         await anext(session.lines())
-    assert not alive("time.sleep(765.5)")
+    assert not alive(nap)
 
 
 async def test_relay_carries_bytes_and_half_closes_both_ways(tree, isolation, tmp_path):

@@ -26,6 +26,7 @@ WATCH_EVERY_S = 0.1
 FIRST_WATCH_S = 0.02
 CHUNK = 256 * 1024
 LAST_WORDS_S = 10.0
+DRAIN_S = 2.0
 KILL_ROUNDS = 50
 STACK_BYTES = 8 * 1024 * 1024
 
@@ -204,9 +205,18 @@ class Session:
         await asyncio.gather(*tasks, return_exceptions=True)
         self.control[1].close()
         await self.process.wait()
+        await self._drain()
         for handle in {self.handle, self.init_handle}:
             os.close(handle)
         self.handle = -1
+
+    async def _drain(self) -> None:
+        """Read what nobody wanted: only at its end does asyncio close a pipe."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                for stream in (self.process.stdout, self.process.stderr):
+                    while stream is not None and await stream.read(CHUNK):
+                        pass
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         assert self.process.stdout is not None

@@ -23,6 +23,7 @@ CHUNK = 256 * 1024
 CONNECTIONS = 256
 CONNECT_TIMEOUT_S = 5.0
 READ, WRITE, GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -171,11 +172,23 @@ def copy_tree(source: str, target: str) -> None:
             os.chmod(os.path.join(inside, name), os.stat(path).st_mode & 0o777 | 0o600)
 
 
+def prctl(option: int, value: int) -> None:
+    import ctypes  # takes long to import, and is needed only without namespaces
+
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
 def spawn(job: Job) -> int:
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     try:
+        if job["subreaper"]:
+            # without namespaces: whoever kills the supervisor may not have seen this child yet
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(127)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.setsid()
@@ -269,9 +282,7 @@ def main() -> None:
     control.set_inheritable(False)
     job = receive(control)
     if job["subreaper"]:
-        import ctypes
-
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans stay findable
+        prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans stay findable
     if job["copy_from"]:
         copy_tree(job["copy_from"], job["work"])
     ended = serve(job, control)
