@@ -7,11 +7,12 @@ Then the simulated endpoint follows the blueprint, and the report names the gap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.blueprint import (
     ApiBlueprint,
+    Binding,
     Candidate,
     Choices,
     Cursor,
@@ -163,20 +164,28 @@ def _with_parent(
     names = variables_of(endpoint.path)
     given = sorted((b for b in parent.bindings if b.variable in names), key=lambda b: names.index(b.variable))
     bindings = {binding.variable: binding for binding in endpoint.bindings}
-    if not given or not (outweighs or given[-1].variable not in bindings):
+    if not given:
         return endpoint
     last, there = given[-1], bindings.get(given[-1].variable)
-    if there is not None and any((s.endpoint, s.field) == (source.key, last.field) for s in there.sources):
-        return endpoint
     shared = {name: name for name in variables_of(source.path) if name in names}
+    wanted = Source(endpoint=source.key, field=last.field, shared=shared)
+    if there is not None and (wanted in there.sources or not outweighs):
+        same_record = any((each.endpoint, each.field) == (source.key, last.field) for each in there.sources)
+        return _with_companions_free(endpoint, given) if same_record else endpoint
     made = PathBinding(
-        variable=last.variable,
-        sources=(Source(endpoint=source.key, field=last.field, shared=shared),),
-        record_field=there.record_field if there else None,
+        variable=last.variable, sources=(wanted,), record_field=there.record_field if there else None
     )
     known[source.key] = _with_key(source, (last.field,))
-    others = (b for b in endpoint.bindings if b.variable not in {each.variable for each in given})
+    alone = _with_companions_free(endpoint, given)
+    others = (binding for binding in alone.bindings if binding.variable != last.variable)
     return endpoint.model_copy(update={"bindings": (*others, made)})
+
+
+def _with_companions_free(endpoint: Endpoint, given: Sequence[Binding]) -> Endpoint:
+    """All but the last of the variables that one parent record gives are free."""
+    free = {each.variable for each in given[:-1]}
+    bindings = tuple(binding for binding in endpoint.bindings if binding.variable not in free)
+    return endpoint if bindings == endpoint.bindings else endpoint.model_copy(update={"bindings": bindings})
 
 
 def _with_inherited(endpoint: Endpoint, known: Mapping[str, Endpoint]) -> Endpoint:

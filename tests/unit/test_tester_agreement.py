@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.blueprint import ApiBlueprint, Parameter
+from contracts.blueprint import ApiBlueprint, Binding, Parameter, Parent
 from contracts.reports import Outcome
 from contracts.simulation import (
     Endpoint,
@@ -20,7 +20,7 @@ from contracts.simulation import (
     TimeField,
 )
 from services.tester.agreement import agree
-from tests.support.blueprints import PAGINATIONS, UPDATED_SINCE, blueprint, stream
+from tests.support.blueprints import PAGINATIONS, UPDATED_SINCE, blueprint, child, stream
 
 KEY = "GET /things"
 
@@ -103,3 +103,59 @@ def test_a_path_variable_that_the_config_fills_needs_no_parent():
     known = blueprint(stream("things", path="/orgs/{org}/things"), parameters=(parameter,))
     changed, gaps = agreed(known, one)
     assert (changed.bindings, gaps) == ((), ["agreement/things/parents"])
+
+
+def bound_to(one: Endpoint) -> dict[str, list[Source]]:
+    return {binding.variable: list(binding.sources) for binding in one.bindings}
+
+
+def nested(*bindings: PathBinding) -> tuple[ApiBlueprint, dict[str, Endpoint]]:
+    """Orgs, their devices, and the apps of a device, whose path names both of them."""
+    known = blueprint(
+        stream("orgs"),
+        child("devices", "orgs", "/orgs/{org}/devices", "org"),
+        child("apps", "devices", "/orgs/{org}/devices/{device}/apps", "device"),
+    )
+    devices = endpoint("/orgs/{org}/devices")
+    apps = endpoint("/orgs/{org}/devices/{device}/apps", bindings=bindings)
+    return known, {one.key: one for one in (endpoint("/orgs"), devices, apps)}
+
+
+def apps_of(known: ApiBlueprint, endpoints: dict[str, Endpoint]) -> Endpoint:
+    streams = dict(zip(("orgs", "devices", "apps"), endpoints, strict=True))
+    api, _ = agree(SimulatedApi(title="x", endpoints=endpoints), known, {}, streams)
+    return api.endpoints[streams["apps"]]
+
+
+def test_a_parent_that_the_server_does_not_know_is_the_blueprints_with_all_that_comes_along():
+    devices = Source(endpoint="GET /orgs/{org}/devices", field=("id",), shared={"org": "org"})
+    assert bound_to(apps_of(*nested())) == {
+        "device": [devices],
+        "org": [Source(endpoint="GET /orgs", field=("id",))],
+    }
+
+
+def test_a_parent_assumed_to_be_independent_of_its_own_is_not():
+    loose = PathBinding(variable="device", sources=(Source(endpoint="GET /orgs/{org}/devices", field=("id",)),))
+    assert bound_to(apps_of(*nested(loose)))["device"][0].shared == {"org": "org"}
+
+
+def test_of_two_variables_from_one_record_only_one_is_bound():
+    known = blueprint(
+        stream("devices"),
+        stream(
+            "apps",
+            path="/nets/{net}/devices/{device}/apps",
+            parent=Parent(
+                stream="devices",
+                bindings=(Binding(variable="device", field=("id",)), Binding(variable="net", field=("net",))),
+            ),
+        ),
+    )
+    apps = endpoint("/nets/{net}/devices/{device}/apps")
+    endpoints = {one.key: one for one in (endpoint("/devices"), apps)}
+    api, gaps = agree(
+        SimulatedApi(title="x", endpoints=endpoints), known, {}, {"devices": "GET /devices", "apps": apps.key}
+    )
+    assert bound_to(api.endpoints[apps.key]) == {"device": [Source(endpoint="GET /devices", field=("id",))]}
+    assert "agreement/apps/parents" in [gap.id for gap in gaps]
