@@ -7,13 +7,14 @@ import signal
 import subprocess
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.blueprint import Cursor, IncrementalFilter, Parameter
+from infra.runtime import clock
 from tests.support.blueprints import PAGINATIONS, blueprint, child, small_crm, stream
 from tests.support.connector_process import Connector, Said, validated
 from tests.support.generated import config, connector
@@ -239,7 +240,7 @@ def test_a_window_that_the_api_insists_on_goes_from_the_start_date_to_now(tmp_pa
         assert api.asked == []
         said = made.read({"base_url": api.url, "start_date": "2024-01-01T00:00:00Z"}, "sales")
     assert said.code == 0, said.stdout
-    today = datetime.now(UTC)
+    today = clock.now()
     assert api.asked[0].query["from"] == "2024-01-01T00:00:00Z"
     assert api.asked[0].query["to"] in {f"{today:%Y-%m-%d}", f"{today - timedelta(minutes=5):%Y-%m-%d}"}
 
