@@ -51,7 +51,9 @@ def test_the_prepared_interpreter_has_exactly_the_pins(toolchain: Toolchain) -> 
     code = "import json, importlib.metadata as m; print(json.dumps({d.name: d.version for d in m.distributions()}))"
     done = subprocess.run([toolchain.python, "-I", "-c", code], capture_output=True, check=True)
     found = {name.lower().replace("_", "-"): version for name, version in json.loads(done.stdout).items()}
-    assert found == dict(pins())
+    # pip has a folder of its own (`Toolchain.pip`); only uv also puts it where it installs
+    assert found.items() >= {name: version for name, version in pins().items() if name != "pip"}.items()
+    assert found.keys() <= pins().keys()
 
 
 @pytest.mark.slow
