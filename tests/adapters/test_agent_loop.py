@@ -410,9 +410,15 @@ async def test_rubbish_is_buried_and_work_goes_on(bus: Bus, settings: BusSetting
 
 
 async def test_envelope_with_unreadable_data_is_buried(bus: Bus, settings: BusSettings) -> None:
-    pipeline = clock.new_id()
+    pipeline, unreadable = clock.new_id(), {"attempt": "twice"}
     broken = Envelope(
-        id="b", source="g", type="research.requested", dataversion=1, time=clock.now(), subject=pipeline, data={}
+        id="b",
+        source="g",
+        type="research.requested",
+        dataversion=1,
+        time=clock.now(),
+        subject=pipeline,
+        data=unreadable,
     )
     await bus.js.publish(subjects.event(pipeline, ResearchRequested), broken.encode())
     async with running(Researcher().agent, settings):
