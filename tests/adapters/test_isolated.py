@@ -13,7 +13,6 @@ from contracts.errors import ConnectorsError, Permanent, Rejected, Transient
 from infra.runtime.isolated import MIB, run_isolated
 from tests.support import hostile
 
-
 OTHERS: set[int] = set()
 
 
