@@ -10,7 +10,6 @@ a password; passwords are in files of mode 0600, never in arguments.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import logging
 import os
@@ -26,12 +25,12 @@ from pathlib import Path
 from contracts.errors import Permanent, Transient
 from contracts.services import Service
 from infra.runtime.permissions import ADMIN, authorization
+from infra.runtime.processes import die_with_parent
 from infra.runtime.settings import BusSettings
 
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 10.0
-_PR_SET_PDEATHSIG = 1
 
 
 class ServerMissing(Permanent):
@@ -125,7 +124,7 @@ class NatsServer:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in the terminal is for whoever started us; we stop the server last
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=die_with_parent,
         )
         try:
             async with asyncio.timeout(timeout_s):
@@ -225,8 +224,3 @@ def _write_secret(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
-
-
-def _die_with_parent() -> None:
-    """Linux: the kernel ends the child when the thread that started it ends, however that happened."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
