@@ -33,6 +33,13 @@ def test_recursion_is_cut_to_the_type() -> None:
     }
 
 
+@pytest.mark.parametrize("other", [{"type": "string"}, {"type": "null"}], ids=["text", "null"])
+def test_recursion_in_an_alternative_keeps_the_names_of_types(other: dict[str, Any]) -> None:
+    a = {"type": "object", "properties": {"parent": {"anyOf": [other, REF]}}}
+    parent = flat(REF, A=a)["properties"]["parent"]
+    assert set(parent["type"]) == {other["type"], "object"}
+
+
 def test_all_of_is_merged_with_both_sides_of_a_conflict() -> None:
     schema = {
         "allOf": [

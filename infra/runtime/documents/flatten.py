@@ -246,11 +246,10 @@ def _scalars(keys: dict[str, Any]) -> dict[str, Any]:
 
 
 def _type_only(document: Document, node: dict[str, Any]) -> dict[str, Any]:
-    """The type of ``node`` if it says one; for a place that is not opened."""
+    """The types of ``node``, a list as everywhere in a level, if it says any; for a place that is not opened."""
     found = document.resolve(node)
     keys = {
         key: value for key, value in as_dict(found).items() if key in ("type", "nullable", "properties", "items")
     }
     _normalise(keys)
-    types = keys["type"]
-    return {"type": types[0] if len(types) == 1 else types} if types else {}
+    return {"type": keys["type"]} if keys["type"] else {}
