@@ -118,6 +118,19 @@ def test_records_are_valid_unique_and_grow() -> None:
     assert any(r.get("owner") is not None for r in records)
 
 
+def test_a_parent_named_by_a_text_where_the_schema_wants_a_number_stays_valid() -> None:
+    records = [*_records(3, parent="PROJ-1"), *_records(3, parent="PROJ-2")]
+    for record in records:
+        jsonschema.Draft7Validator(SCHEMA).validate(record)
+    assert [len({r["parent_id"] for r in each}) for each in (records[:3], records[3:], records)] == [1, 1, 2]
+
+
+def test_arrays_whose_items_are_not_described_are_empty() -> None:
+    """Whoever reads more of the document than the simulated API may know what kind of items there are."""
+    assert all(value_of({"type": "array"}, random.Random(seed)) == [] for seed in range(20))
+    assert value_of({"type": "array", "minItems": 1}, random.Random(1)) != []
+
+
 def test_records_are_the_same_for_a_seed_and_differ_between_partitions() -> None:
     assert _records(50) == _records(50)
     assert _records(50) != _records(50, seed=1)

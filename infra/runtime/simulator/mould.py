@@ -129,8 +129,9 @@ class Mould:
     def _reference(self, path: JsonPath, variables: Mapping[str, str]) -> Hole:
         value: Any = variables[self._refs[path]]
         types = types_of(schema_at(self._endpoint.records.json_schema, path))
-        if "string" not in types and value.isdecimal() and len(value) < 16:
-            value = int(value)
+        if "string" not in types:
+            # A document may say that a text is named by a number: one that is always the same for the same text.
+            value = int(value) if value.isdecimal() and len(value) < 16 else zlib.crc32(value.encode())
         text = json.dumps(value).encode()
         return lambda _number, _index: text
 

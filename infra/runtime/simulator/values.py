@@ -116,9 +116,9 @@ def _object(schema: dict[str, Any], rng: Random, depth: int) -> dict[str, Any]:
 
 
 def _array(schema: dict[str, Any], rng: Random, depth: int) -> list[Any]:
-    items = schema.get("items")
+    items = schema.get("items") or None  # not described: without any, the array fits whatever others read there
     low, high = schema.get("minItems", 0), schema.get("maxItems", math.inf)
-    most = 2 if depth < 3 else 1 if depth < MAX_DEPTH else 0
+    most = 0 if items is None else 2 if depth < 3 else 1 if depth < MAX_DEPTH else 0
     length = int(min(max(low, rng.randint(0, most)), high))
     items = items if isinstance(items, dict) else {"type": "string"}
     made: list[Any] = []
