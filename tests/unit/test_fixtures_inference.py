@@ -91,6 +91,7 @@ def test_without_a_schema_a_list_is_assumed_and_said_to_be() -> None:
     found = users({})
     assert (found.records.shape, found.records.identity[0]) == ("array", ("id",))
     assert not found.ground("records").stated
+    assert not found.ground("identity").stated, "a field of records that are assumed is assumed, too"
     assert found.position.kind == "none"
 
 
