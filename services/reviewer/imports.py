@@ -7,7 +7,10 @@ import sys
 from contracts.reports import Severity
 
 THIRD_PARTY = frozenset(
-    {"annotated_types", "msgspec", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection", "urllib3"}
+    {
+        *("annotated_types", "cryptography", "jwt", "msgspec", "pydantic", "pydantic_core"),
+        *("typing_extensions", "typing_inspection", "urllib3"),
+    }
 )
 """The modules that the runtime pins bring (see infra/runtime/toolchain)."""
 

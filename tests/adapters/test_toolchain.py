@@ -14,6 +14,7 @@ import pytest
 
 from contracts.errors import Permanent, Transient
 from infra.runtime.toolchain import Toolchain, ToolFailed, install_offline, locate, pins, prepare
+from infra.runtime.toolchain import build as toolchain_build
 from infra.runtime.toolchain import process as toolchain_process
 from infra.runtime.toolchain.process import find_uv, run_tool
 
@@ -96,6 +97,33 @@ def test_a_registry_that_has_not_everything_leaves_nothing_behind(
     with pytest.raises(Transient, match="downloading the pinned wheels"):
         prepare(cache=tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_wheel_that_was_swapped_on_its_way_is_refused(
+    tmp_path: Path, toolchain: Toolchain, from_wheelhouse: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = tmp_path / "mirror"
+    shutil.copytree(toolchain.wheelhouse, mirror)
+    with zipfile.ZipFile(next(mirror.glob("annotated_types-*.whl")), "a") as wheel:
+        wheel.writestr("sitecustomize.py", "print('somebody else was here')")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(mirror))
+    with pytest.raises(Transient, match="(?i)hash"):
+        prepare(cache=tmp_path / "cache")
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_where_there_is_no_pip_uv_fetches_the_pinned_one(
+    tmp_path: Path, toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_uv() is None:
+        pytest.skip("there is no uv here")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(toolchain.wheelhouse))
+    env = toolchain_process.registry_env()
+    command = toolchain_build._registry_pip(tmp_path, env)
+    said = subprocess.run([*command, "--version"], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"pip {pins()['pip']} from {tmp_path}")
 
 
 def test_without_pip_and_uv_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

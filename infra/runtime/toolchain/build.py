@@ -14,7 +14,7 @@ from pathlib import Path
 from contracts.errors import Permanent
 from infra.runtime.locks import locked
 from infra.runtime.toolchain.install import create_venv, install_into
-from infra.runtime.toolchain.pins import pins, requirements
+from infra.runtime.toolchain.pins import pins, requirement, requirements
 from infra.runtime.toolchain.place import Toolchain, locate
 from infra.runtime.toolchain.process import Argument, find_uv, registry_env, run_tool
 
@@ -63,7 +63,7 @@ def _build(toolchain: Toolchain, say: Say) -> None:
         say("installing them")
         venv = made.root / "venv"
         create_venv(venv)
-        install_into(made, venv, ["-r", _requirements_file(made)], compile_bytecode=True)
+        install_into(made, venv, ["--require-hashes", "-r", _requirements_file(made)], compile_bytecode=True)
         _remove_scripts(venv)
         made.mark_ready()
         if toolchain.root.exists():
@@ -81,13 +81,15 @@ def _requirements_file(toolchain: Toolchain) -> Path:
 
 def _fill_wheelhouse(toolchain: Toolchain, scratch: Path) -> None:
     """``--no-deps``: the pins are complete, and the offline installation that follows proves it. Wheels only:
-    building a source distribution would run its code."""
+    building a source distribution would run its code. A file whose hash is not pinned is refused."""
     env = registry_env()
-    options: list[Argument] = ["--quiet", "--only-binary=:all:", "--no-deps", "--dest", toolchain.wheelhouse]
+    options: list[Argument] = ["--quiet", "--only-binary=:all:", "--require-hashes", "--no-deps"]
     command: list[Argument] = [
         *_registry_pip(scratch, env),
         "download",
         *options,
+        "--dest",
+        toolchain.wheelhouse,
         "-r",
         _requirements_file(toolchain),
     ]
@@ -101,9 +103,11 @@ def _registry_pip(scratch: Path, env: dict[str, str]) -> list[Argument]:
     uv = find_uv()
     if uv is None:
         raise Permanent("neither pip nor uv was found to fetch the pinned packages; install pip into this venv")
-    pip = f"pip=={pins()['pip']}"
+    wanted = scratch / "bootstrap.txt"
+    wanted.write_text(requirement("pip"), encoding="utf-8")
     target = scratch / "bootstrap"
-    fetch: list[Argument] = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", target, pip]
+    into: list[Argument] = ["--python", sys.executable, "--target", target]
+    fetch: list[Argument] = [uv, "pip", "install", "--quiet", "--require-hashes", *into, "-r", wanted]
     run_tool(fetch, env=env, what="fetching pip with uv", timeout_s=_DOWNLOAD_TIMEOUT_S)
     env["PYTHONPATH"] = str(target)
     return [sys.executable, "-m", "pip"]
