@@ -1,6 +1,6 @@
 # Everything a person does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format bench clean
+.PHONY: help setup demo test test-all lint format bench corpus clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -45,6 +45,9 @@ format: setup ## Let ruff format and fix
 
 bench: setup ## Benchmarks: overhead against a bare skeleton, a large document, idle memory
 	$(BIN)/python -m tests.benchmarks
+
+corpus: setup ## All documents of CORPUS_DIR through the real pipeline, and the scoreboard (~10 minutes)
+	$(BIN)/python -m tests.corpus
 
 clean: ## Remove what was built here; keeps output/
 	rm -rf $(VENV) .connectors dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

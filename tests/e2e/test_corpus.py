@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.corpus.__main__ import main as scoreboard
+from tests.corpus.folder import ROOT, documents
 from tests.support.stack import connectors, running_up
 
-SPECS = Path(os.environ.get("CORPUS_DIR", Path(__file__).parents[3] / "shared")) / "specs"
-FOUND = {path.stem: path for path in SPECS.glob("*") if path.suffix in (".json", ".yaml")} if SPECS.is_dir() else {}
+FOUND = documents()
 QUICK = ("game_of_thrones", "capsule_crm")
 SLOWER = (
     *("refuge_restrooms", "nyt_article_search", "circleci", "runscope", "postmark", "paypal_transactions"),
     *("google_calendar", "netlify"),
 )
 pytestmark = [
-    pytest.mark.skipif(not FOUND, reason=f"no documents in {SPECS}: set CORPUS_DIR"),
+    pytest.mark.skipif(not FOUND, reason=f"no documents in {ROOT}: set CORPUS_DIR"),
     pytest.mark.timeout(1200),
 ]
 
@@ -38,3 +38,28 @@ def test_documents_end_published_with_every_stream_proven(names: tuple[str, ...]
             unproven = [proof for proof in results["streams"] if not proof["proven"]]
             assert results["streams"], name
             assert not unproven, name
+
+
+def test_the_scoreboard_tells_what_came_of_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = tmp_path / "scores.json"
+    assert scoreboard(["--only", "game_of_thrones", "--json", str(told)]) == 0
+    (run,) = json.loads(told.read_text())["runs"]
+    assert (run["outcome"], run["unproven"]) == ("success", {})
+    assert run["proven"] == run["total"] == run["streams"] > 0
+    assert "1 of 1 documents" in capsys.readouterr().out
+
+
+def test_the_scoreboard_of_research_alone_judges_it_by_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = tmp_path / "scores.json"
+    assert scoreboard(["--research-only", "--only", "postmark", "--differences", "--json", str(told)]) == 0
+    answers = json.loads(told.read_text())["answers"]
+    assert {answer["document"] for answer in answers} == {"postmark"}
+    shown = capsys.readouterr().out
+    assert all(part in shown for part in ("against the truth of postmark", "pagination kind", "calibration"))
+
+
+def test_the_scoreboard_names_what_there_is_when_a_name_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert scoreboard(["--only", "no-such-document"]) == 2
+    assert "there is no no-such-document; there are" in capsys.readouterr().err
