@@ -152,6 +152,12 @@ def test_a_test_that_is_written_the_same_again_is_given_up_step_by_step() -> Non
     assert write_tests(material, concessions_of(twice)) == twice
 
 
+def test_a_test_of_the_primary_key_is_given_up_at_once() -> None:
+    """It does not depend on pages: a round with the answers in one page would be for nothing."""
+    test = "tests/test_read.py::test_primary_key_tells_records_apart[contacts]"
+    assert concessions_of(rewrite(written(), invalid(test), package()[1])) == {test: "left_out"}
+
+
 async def test_what_was_given_up_leaves_tests_that_run(tmp_path: Path) -> None:
     every = list(json.loads(written()["tests/cases.json"])["cases"])
     reads = [test for test in every if "contacts" in test or "::test_spec" in test or "::test_no_secret" in test]

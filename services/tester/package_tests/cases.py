@@ -21,6 +21,7 @@ DISCOVERY = "tests/test_discovery.py"
 READ = "tests/test_read.py"
 
 EVERY_RECORD = f"{READ}::test_every_record_is_read_once"
+PRIMARY_KEY = "test_primary_key_tells_records_apart"
 
 Concession = Literal["one_page", "left_out"]
 """What is given up where the kit saw the code right and the document's evidence says otherwise: that the stream's
@@ -119,7 +120,7 @@ def stream_cases(name: str, *, nested: bool | None, identified: bool) -> list[Ca
         Case(_with(f"{READ}::test_stream_ends_complete", name), name, f"completeness/{name}/{size}"),
         Case(_with(f"{READ}::test_states_account_for_the_records", name), name, f"protocol/{name}/messages"),
     ]
-    key = Case(_with(f"{READ}::test_primary_key_tells_records_apart", name), name, f"primary_key/{name}/unique")
+    key = Case(_with(f"{READ}::{PRIMARY_KEY}", name), name, f"primary_key/{name}/unique")
     return [*discovery, *([key] if identified else []), *reading]
 
 

@@ -157,7 +157,7 @@ def _context(
         "guarded_ways": of("test_check_fails_with_wrong_credentials"),
         "offered": of("test_stream_is_offered"),
         "described": of("test_stream_has_a_schema"),
-        "identified": of("test_primary_key_tells_records_apart"),
+        "identified": of(kinds.PRIMARY_KEY),
         "read": of("test_every_record_is_read_once"),
         "ended": of("test_stream_ends_complete"),
         "saved": of("test_states_account_for_the_records"),
