@@ -6,8 +6,9 @@
 `start` is the interactive form: lines as they come, signals at will.
 """
 
+from infra.runtime.sandbox.launch import free_port, run, start
 from infra.runtime.sandbox.models import Limits, Report, Stop
 from infra.runtime.sandbox.probe import probe
-from infra.runtime.sandbox.session import Session, free_port, run, start
+from infra.runtime.sandbox.session import Session
 
 __all__ = ["Limits", "Report", "Session", "Stop", "free_port", "probe", "run", "start"]

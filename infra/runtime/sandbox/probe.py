@@ -14,8 +14,8 @@ from pathlib import Path
 from contracts.errors import Transient
 from contracts.reports import Isolation
 from infra.runtime.sandbox import bubblewrap, usage
+from infra.runtime.sandbox.launch import start
 from infra.runtime.sandbox.models import Limits
-from infra.runtime.sandbox.session import start
 
 TIMEOUT_S = 15.0
 

@@ -1,0 +1,259 @@
+"""Starts a sandbox: its folders, its process, and the job that its supervisor is given."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import marshal
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from contracts.errors import Transient
+from contracts.reports import Isolation
+from infra.runtime.sandbox import bubblewrap, usage
+from infra.runtime.sandbox.models import Layout, Limits, Report, Request
+from infra.runtime.sandbox.session import CHUNK, Session
+
+STACK_BYTES = 8 * 1024 * 1024
+
+
+def free_port() -> int:
+    """A loopback port that is free now: right for an endpoint in either kind of sandbox."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def start(
+    tree: Path,
+    argv: Sequence[str],
+    *,
+    python: Path | None = None,
+    endpoints: Mapping[int, Path] | None = None,
+    limits: Limits | None = None,
+    env: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    readable: Sequence[Path] = (),
+    writable: bool = False,
+    outputs: Sequence[str] = (),
+    isolation: Isolation | None = None,
+) -> AsyncIterator[Session]:
+    """Start ``argv`` with ``tree`` as its working folder; all that it started is dead when the block is left.
+
+    In ``argv`` and ``env`` the tokens ``{work}``, ``{input}``, ``{tmp}`` and ``{python}`` stand for the working
+    folder, the folder of ``files``, a temporary folder and ``python``. The environment is empty but for ``env``,
+    PATH, HOME, TMPDIR and LANG; stdin is empty.
+
+    Args:
+        tree: mounted read-only, or with ``writable`` as a private copy that is thrown away.
+        python: an interpreter (of a virtual environment) that the sandbox can see.
+        endpoints: loopback port inside -> Unix socket outside; nothing else can be reached.
+        files: name -> content, put into ``{input}``; the place for secrets (never argv or env).
+        readable: more paths that can be read, at their own place.
+        outputs: paths below the working folder to bring back in `Report.files`.
+        isolation: how to confine it; by default what `probe` found to work.
+
+    Raises:
+        Transient: the sandbox itself did not start.
+    """
+    if isolation is None:
+        from infra.runtime.sandbox.probe import probe
+
+        isolation = await probe()
+    request = Request(
+        tree=tree.absolute(),  # noqa: ASYNC240 - asks no disk
+        argv=tuple(argv),
+        python=python.absolute() if python else None,  # noqa: ASYNC240
+        endpoints=dict(endpoints or {}),
+        limits=limits or Limits(),
+        env=dict(env or {}),
+        files=dict(files or {}),
+        readable=tuple(readable),
+        writable=writable,
+        outputs=tuple(outputs),
+    )
+    with _scratch(request, isolation) as layout:
+        session = await _launch_or_end(request, layout, isolation)
+        try:
+            yield session
+        finally:
+            await session.end()
+
+
+async def run(
+    tree: Path,
+    argv: Sequence[str],
+    *,
+    python: Path | None = None,
+    endpoints: Mapping[int, Path] | None = None,
+    limits: Limits | None = None,
+    env: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    readable: Sequence[Path] = (),
+    writable: bool = False,
+    outputs: Sequence[str] = (),
+    isolation: Isolation | None = None,
+) -> Report:
+    """Run ``argv`` to its end, or to the first bound that it breaks. Arguments and errors as of `start`."""
+    async with start(
+        tree,
+        argv,
+        python=python,
+        endpoints=endpoints,
+        limits=limits,
+        env=env,
+        files=files,
+        readable=readable,
+        writable=writable,
+        outputs=outputs,
+        isolation=isolation,
+    ) as session:
+        return await session.finish()
+
+
+@contextlib.contextmanager
+def _scratch(request: Request, isolation: Isolation) -> Iterator[Layout]:
+    """The layout; for a process without namespaces also real folders, removed at the end."""
+    if isolation.kind == "bubblewrap":
+        yield bubblewrap.layout(request)
+        return
+    root = Path(tempfile.mkdtemp(prefix="sandbox-"))
+    try:
+        for name in ("work", "input", "tmp"):
+            (root / name).mkdir(mode=0o700)
+        yield Layout(
+            work=str(root / "work"),
+            input=str(root / "input"),
+            tmp=str(root / "tmp"),
+            endpoints={port: str(path) for port, path in request.endpoints.items()},
+            copy_from=str(request.tree),
+        )
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+async def _launch_or_end(request: Request, layout: Layout, isolation: Isolation) -> Session:
+    """Start it; whoever is cancelled meanwhile still waits until there is something that can be ended."""
+    launching = asyncio.create_task(_launch(request, layout, isolation))
+    try:
+        return await asyncio.shield(launching)
+    except asyncio.CancelledError:
+        await (await launching).end()
+        raise
+
+
+async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Session:
+    ours, theirs = socket.socketpair()
+    info, info_writer = os.pipe()
+    try:
+        argv, cwd = _command(request, isolation, info_writer)
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=theirs.fileno(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=CHUNK,
+            env={},
+            cwd=cwd,
+            pass_fds=(info_writer,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        ours.close()
+        os.close(info)
+        raise Transient(f"the sandbox cannot start a process: {error.strerror}") from error
+    finally:
+        theirs.close()
+        os.close(info_writer)
+    handle = os.pidfd_open(process.pid)
+    reader, writer = await asyncio.open_connection(sock=ours)
+    init = await asyncio.to_thread(_init_pid, info) if isolation.kind == "bubblewrap" else process.pid
+    if isolation.kind == "process":
+        os.close(info)
+    session = Session(request, isolation, process, (reader, writer), handle, init, _handle_of(init, handle))
+    writer.write(_job(request, layout, isolation))
+    for content in request.files.values():
+        writer.write(content)
+    return session
+
+
+def _command(request: Request, isolation: Isolation, info_fd: int) -> tuple[list[str], str]:
+    if isolation.kind == "process":
+        return [str(bubblewrap.SUPERVISOR_PYTHON), "-I", "-S", str(bubblewrap.SUPERVISOR)], "/"
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise FileNotFoundError(errno.ENOENT, "bwrap is not installed")
+    return bubblewrap.command(bwrap, request, info_fd), "/"
+
+
+def _init_pid(info: int) -> int:
+    """The pid, seen from outside, of the sandbox's process 1; 0 if bwrap ended before it had one.
+
+    Reads up to the end of the JSON, not of the pipe: process 1 holds it open until it begins."""
+    with os.fdopen(info, "rb", buffering=0) as stream:
+        text = b""
+        while b"}" not in text and (chunk := stream.read(CHUNK)):
+            text += chunk
+    return int(json.loads(text)["child-pid"]) if text else 0
+
+
+def _handle_of(init: int, otherwise: int) -> int:
+    """A handle of process ``init``; ``otherwise`` where it is gone, or is the same process."""
+    try:
+        return os.pidfd_open(init) if init else otherwise
+    except ProcessLookupError:
+        return otherwise
+
+
+def _job(request: Request, layout: Layout, isolation: Isolation) -> bytes:
+    limits = request.limits
+    tokens = {"{work}": layout.work, "{input}": layout.input, "{tmp}": layout.tmp, "{python}": str(request.python)}
+
+    def fill(text: str) -> str:
+        for token, value in tokens.items():
+            text = text.replace(token, value)
+        return text
+
+    env = {"PATH": "/usr/bin:/bin", "HOME": "{tmp}", "TMPDIR": "{tmp}", "LANG": "C.UTF-8", **request.env}
+    job = {
+        "argv": [fill(each) for each in request.argv],
+        "env": {name: fill(value) for name, value in env.items()},
+        "work": layout.work,
+        "input": layout.input,
+        "files": [[name, len(content)] for name, content in request.files.items()],
+        "endpoints": {str(port): path for port, path in layout.endpoints.items()},
+        "copy_from": layout.copy_from,
+        "outputs": list(request.outputs),
+        "output_bytes": limits.file_bytes,
+        "subreaper": isolation.kind == "process",
+        "rlimits": {
+            "RLIMIT_CPU": limits.cpu_s,
+            "RLIMIT_DATA": limits.memory_bytes,
+            "RLIMIT_AS": 4 * limits.memory_bytes + 1024**3,
+            "RLIMIT_FSIZE": limits.file_bytes,
+            "RLIMIT_NOFILE": limits.open_files,
+            "RLIMIT_STACK": STACK_BYTES,
+            "RLIMIT_CORE": 0,
+            "RLIMIT_NPROC": limits.processes + (_own_threads() if isolation.kind == "process" else 2),
+        },
+    }
+    encoded = marshal.dumps(job)
+    return b"%d\n%b" % (len(encoded), encoded)
+
+
+def _own_threads() -> int:
+    """How many threads this user has now: without a user namespace the kernel counts all of them together."""
+    user = os.getuid()
+    threads = 0
+    for process in usage.processes(Path("/proc")):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            threads += process.threads if os.stat(f"/proc/{process.pid}").st_uid == user else 0
+    return threads
