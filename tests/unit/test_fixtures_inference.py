@@ -10,6 +10,7 @@ import pytest
 from contracts.errors import Rejected
 from contracts.simulation import ApiKeyCheck, BasicCheck, BearerCheck, Endpoint, OAuth2Check, SimulatedApi
 from infra.runtime.documents import load
+from infra.runtime.simulator.mould import Mould
 from services.fixtures.handler import simulate
 from services.fixtures.inference.infer import infer
 
@@ -76,6 +77,15 @@ def test_records_are_found_where_they_are(schema: Any, path: tuple[str, ...], sh
     assert (found.records.path, found.records.shape) == (path, shape)
     assert found.ground("records").stated
     assert found.records.identity[0] == ("id",)
+
+
+def test_the_only_member_of_a_response_stands_aside_of_nothing() -> None:
+    """``{"permissions": {"READ": {...}, ...}}``"""
+    by_name = {"type": "object", "additionalProperties": USER}
+    found = users({"type": "object", "properties": {"permissions": by_name}})
+    assert (found.records.path, found.records.shape) == (("permissions",), "map")
+    beside = users(page_of(permissions=by_name))
+    assert beside.records.path == ("users",)
 
 
 def test_a_list_inside_one_thing_is_not_the_records() -> None:
@@ -284,6 +294,50 @@ def test_path_variables_name_records_of_their_list() -> None:
     assert api.endpoints[notes].bindings[1].sources[0].shared == {"userId": "userId"}
     assert bound("GET /regions/{region}/users") == []
     assert "GET /regions/{region}/users parents" in {gap.subject for gap in api.gaps}
+
+
+def test_a_variable_may_name_records_of_a_list_at_the_top_whose_name_is_singular() -> None:
+    api = understood(
+        {
+            "/project": operation(LIST),
+            "/meta": operation({"type": "object", "properties": {"projects": LIST}}),
+            "/meta/{projectId}/types": operation(LIST),
+            "/meta/{otherId}/kinds": operation(LIST),
+        }
+    )
+
+    def sources(key: str) -> list[str]:
+        return [source.endpoint for binding in api.endpoints[key].bindings for source in binding.sources]
+
+    assert sources("GET /meta/{projectId}/types") == ["GET /meta", "GET /project"]
+    assert sources("GET /meta/{otherId}/kinds") == ["GET /meta"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "digits"),
+    [
+        (operation(LIST, query("projectId")), True),
+        (operation(LIST, query("projectIds", "array", items={"type": "integer"})), True),
+        (operation(LIST, query("projectId", "string")), False),
+        (operation(LIST, query("otherId")), False),
+        (operation(LIST, query("id")), False),
+    ],
+)
+def test_an_id_that_is_a_text_here_and_a_number_there_is_made_of_digits(asked: Any, digits: bool) -> None:
+    project = {"type": "object", "properties": {"id": {"type": "string"}}}
+    api = understood({"/projects": operation({"type": "array", "items": project}), "/tasks": asked})
+    found = api.endpoints["GET /projects"]
+    assert Mould(found, 0).record(1, 0, {})["id"].isdecimal() is digits
+
+
+def test_a_path_variable_that_is_a_number_asks_for_digits_too() -> None:
+    project = {"type": "object", "properties": {"id": {"type": "string"}}}
+    number = {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}
+    paths = {
+        "/projects": operation({"type": "array", "items": project}),
+        "/projects/{id}/tasks": operation(LIST, number),
+    }
+    assert Mould(understood(paths).endpoints["GET /projects"], 0).record(1, 0, {})["id"].isdecimal()
 
 
 def test_doors_are_those_of_the_security_schemes() -> None:
