@@ -123,8 +123,60 @@ class OAuth2RefreshTokenAuth(Frozen):
     scopes: tuple[str, ...] = ()
 
 
+class ServiceAccountJwtAuth(Frozen):
+    """A service account's private key signs a JWT, which is exchanged for an access token (RFC 7523, section 2.1).
+
+    The config holds the account's JSON as Google issues it: its ``token_uri`` says where the exchange is. Optional
+    beside it: a user to act for (the claim ``sub``, domain-wide delegation).
+    """
+
+    kind: Literal["service_account_jwt"] = "service_account_jwt"
+    scopes: tuple[str, ...] = ()
+
+
+class LoginField(Frozen):
+    """A member of the body that logs in. ``name`` on the wire, ``field`` in the config."""
+
+    name: str
+    field: str
+    title: str = ""
+    secret: bool = True
+    required: bool = True
+    enum: tuple[str, ...] = ()
+    default: str | None = None
+
+
+class SessionTokenAuth(Frozen):
+    """A token that the API issues to who logs in with ``fields`` by POST at ``path`` (relative to the base URL).
+
+    ``constants`` are sent besides. The token is in the answer's body at ``token_path`` or, if that is empty, in
+    the cookie called ``cookie``; requests carry it at ``location`` under ``name``, after ``prefix``. It is renewed
+    after a 401, and before it expires: after the seconds that the answer has at ``expires_in_path``, or
+    ``lifetime_s``.
+    """
+
+    kind: Literal["session_token"] = "session_token"
+    path: str
+    encoding: Literal["json", "form"] = "json"
+    fields: tuple[LoginField, ...] = Field(min_length=1)
+    constants: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    token_path: JsonPath = ()
+    cookie: str = ""
+    location: Literal["header", "query", "cookie"] = "header"
+    name: str = "Authorization"
+    prefix: str = ""
+    expires_in_path: JsonPath | None = None
+    lifetime_s: float | None = Field(default=None, gt=0)
+
+
 AuthScheme = Annotated[
-    ApiKeyAuth | BearerAuth | BasicAuth | OAuth2ClientCredentialsAuth | OAuth2RefreshTokenAuth,
+    ApiKeyAuth
+    | BearerAuth
+    | BasicAuth
+    | OAuth2ClientCredentialsAuth
+    | OAuth2RefreshTokenAuth
+    | ServiceAccountJwtAuth
+    | SessionTokenAuth,
     Field(discriminator="kind"),
 ]
 

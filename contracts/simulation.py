@@ -65,16 +65,37 @@ class OAuth2Check(Frozen):
     """A bearer token that the token endpoint issued, at ``token_path`` of the simulated server.
 
     ``direct``: a person can also get a token elsewhere (authorisation code, implicit), so a configured secret is
-    let in as it stands.
+    let in as it stands. ``jwt_bearer`` is RFC 7523: an assertion signed with the key of a configured service
+    account.
     """
 
     kind: Literal["oauth2"] = "oauth2"
     token_path: str = "/oauth/token"  # noqa: S105 - a path
-    grants: tuple[Literal["client_credentials", "refresh_token", "password"], ...] = ()
+    grants: tuple[Literal["client_credentials", "refresh_token", "password", "jwt_bearer"], ...] = ()
     direct: bool = False
 
 
-AuthCheck = Annotated[ApiKeyCheck | BearerCheck | BasicCheck | OAuth2Check, Field(discriminator="kind")]
+class SessionCheck(Frozen):
+    """A token that a POST to ``login_path`` (below the base path) issued to who sent known secrets as ``members``
+    of its body (JSON or a form).
+
+    The answer has the token at ``token_path``, or sets it as ``cookie``. Requests show it at ``location`` under
+    ``name``; ``prefix`` as in `ApiKeyCheck`.
+    """
+
+    kind: Literal["session"] = "session"
+    login_path: str
+    members: tuple[str, ...] = Field(min_length=1)
+    token_path: JsonPath = ()
+    cookie: str = ""
+    location: Literal["header", "query", "cookie"] = "header"
+    name: str = "Authorization"
+    prefix: str | None = None
+
+
+AuthCheck = Annotated[
+    ApiKeyCheck | BearerCheck | BasicCheck | OAuth2Check | SessionCheck, Field(discriminator="kind")
+]
 
 AuthWay = tuple[AuthCheck, ...]
 """One way in: all of its checks together. An empty way lets anybody in."""

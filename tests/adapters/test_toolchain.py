@@ -107,7 +107,7 @@ def test_a_wheel_that_was_swapped_on_its_way_is_refused(
     with zipfile.ZipFile(next(mirror.glob("annotated_types-*.whl")), "a") as wheel:
         wheel.writestr("sitecustomize.py", "print('somebody else was here')")
     monkeypatch.setenv("PIP_FIND_LINKS", str(mirror))
-    with pytest.raises(Transient, match="(?i)hash"):
+    with pytest.raises(Transient, match=r"(?i)hash"):
         prepare(cache=tmp_path / "cache")
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 

@@ -19,6 +19,7 @@ from contracts.blueprint import (
     Cursor,
     CursorPagination,
     IncrementalFilter,
+    LoginField,
     OAuth2ClientCredentialsAuth,
     OAuth2RefreshTokenAuth,
     OffsetPagination,
@@ -26,12 +27,31 @@ from contracts.blueprint import (
     RateLimit,
     Request,
     Selector,
+    ServiceAccountJwtAuth,
+    SessionTokenAuth,
 )
 from services.generator.compiler import compile_connector
 from tests.support.blueprints import PAGINATIONS, blueprint, child, small_crm, stream
 
 TOKEN_URL = "https://auth.example.com/{region}/token"
 RULES = "A,ASYNC,B,C4,C90,E4,E7,E9,F,I,N,PERF,PIE,PLR0915,PT,RET,RUF,S,SIM,T10,UP,W"
+
+LOGIN_FIELDS = (
+    LoginField(name="user", field="username", secret=False),
+    LoginField(name="password", field="password"),
+    LoginField(name="realm", field="realm", secret=False, required=False, enum=("db", "ldap"), default="db"),
+)
+LOGINS = {
+    "bearer": SessionTokenAuth(path="/login", fields=LOGIN_FIELDS, token_path=("data", "token"), prefix="Bearer "),
+    "query": SessionTokenAuth(
+        path="/login", fields=LOGIN_FIELDS, token_path=("token",), location="query", name="sid", lifetime_s=600
+    ),
+    "cookie": SessionTokenAuth(path="login", fields=LOGIN_FIELDS, cookie="sid", location="cookie", name="sid"),
+    "form": SessionTokenAuth(
+        path="/login", encoding="form", fields=LOGIN_FIELDS, constants={"remember": True}, token_path=("token",),
+        name="X-Session", expires_in_path=("expires_in",),
+    ),
+}  # fmt: skip
 
 
 def every_auth() -> ApiBlueprint:
@@ -47,6 +67,8 @@ def every_auth() -> ApiBlueprint:
         AuthMethod(name="key as user", schemes=(BasicAuth(password_optional=True),)),
         AuthMethod(name="client", schemes=(OAuth2ClientCredentialsAuth(token_url=TOKEN_URL, scopes=("a", "b")),)),
         AuthMethod(name="refresh", schemes=(OAuth2RefreshTokenAuth(token_url="/oauth/token"),)),
+        AuthMethod(name="google", schemes=(ServiceAccountJwtAuth(scopes=("https://scopes.example/read",)),)),
+        *(AuthMethod(name=f"login {name}", schemes=(scheme,)) for name, scheme in LOGINS.items()),
         AuthMethod(name="unknown", schemes=(OAuth2RefreshTokenAuth(token_url=""), BearerAuth())),
     )
     parameters = (
@@ -101,6 +123,8 @@ def forms() -> list[ApiBlueprint]:
         "basic": BasicAuth(),
         "client": OAuth2ClientCredentialsAuth(token_url="https://a.example/token"),
         "refresh": OAuth2RefreshTokenAuth(token_url="https://a.example/token"),
+        "google": ServiceAccountJwtAuth(scopes=("https://scopes.example/read",)),
+        **{f"login-{name}": scheme for name, scheme in LOGINS.items()},
     }
     auths = [blueprint(stream("things"), name=f"auth-{name}", schemes=(kind,)) for name, kind in kinds.items()]
     return [
@@ -148,6 +172,16 @@ def test_rendered_connectors_pass_ruff_and_mypy_strict(known: list[ApiBlueprint]
 def test_only_the_parts_that_an_api_needs_are_rendered() -> None:
     tree = compile_connector(blueprint(stream("things"), name="plain"), {}, frozenset())
     code = b"\n".join(content for path, content in tree.items() if path.endswith(".py")).decode()
-    for absent in ("class Offset", "class Cursor", "OAuth2", "Budget", "Incremental", "class Parent", "start_date"):
+    for absent in (
+        "class Offset",
+        "class Cursor",
+        "OAuth2",
+        "Login",
+        "jwt",
+        "Budget",
+        "Incremental",
+        "class Parent",
+        "start_date",
+    ):
         assert absent not in code
     assert "class OnePage" in code

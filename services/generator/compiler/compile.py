@@ -10,7 +10,7 @@ from contracts.artifacts import Tree
 from contracts.blueprint import ApiBlueprint, Choices
 from contracts.errors import Permanent
 from services.generator.compiler import papers
-from services.generator.compiler.credentials import Method, all_fields, plan_methods, uses
+from services.generator.compiler.credentials import Method, all_fields, needs, plan_methods
 from services.generator.compiler.feasible import left_out, named_variables, taken
 from services.generator.compiler.parameters import Setting, in_all, plan_settings
 from services.generator.compiler.render import render
@@ -25,8 +25,8 @@ VERSION = "0.1.0"
 _NAMESPACE = uuid.UUID("0f3a8f1c-6c6c-4f0e-8a51-5b8f2f1f4d0a")
 
 _MODULES = (
-    *("__init__", "__main__", "client", "config", "connector", "pages", "pagination", "protocol", "reader"),
-    *("state", "streams", "sync", "transport", "utils"),
+    *("__init__", "__main__", "client", "completeness", "config", "connector", "pages", "pagination", "protocol"),
+    *("reader", "state", "streams", "sync", "transport", "utils"),
 )
 _PAPERS = (
     *("pyproject.toml", "requirements.txt", "metadata.yaml", "acceptance-test-config.yml"),
@@ -49,6 +49,7 @@ def compile_connector(blueprint: ApiBlueprint, choices: Choices, degraded: froze
     context = _context(blueprint, choices, chosen)
     package = f"src/{context['package']}"
     modules = (*_MODULES, "auth") if context["methods"] else (*_MODULES, "no_auth")
+    modules = (*modules, "tokens") if context["has_issued"] else modules
     templates = {f"{package}/{_file(module)}.py": f"{module}.py.j2" for module in modules}
     papers_of = papers.context(blueprint, choices, chosen, context, degraded, impossible)
     templates |= {paper: f"{paper}.j2" for paper in _PAPERS}
@@ -133,16 +134,14 @@ def _features(
     secrets = any(field.schema.get("airbyte_secret") for field in fields)
     return {
         "paginations": kinds,
+        "positional": bool(kinds & {"page", "offset"}),
+        "doubtful": bool(kinds & {"none", "page", "offset"}),
         "pagination_classes": sorted(CLASSES[kind] for kind in kinds),
         "has_cursor": has_cursor,
         "has_parent": any(one.parent for one in chosen),
         "has_secrets": secrets or bool(methods),
         "until_now": any(setting.parameter.until_now for setting in settings),
-        "has_fixed": uses(methods, "api_key_header", "api_key_query", "api_key_cookie", "bearer", "basic"),
-        "has_basic": uses(methods, "basic"),
-        "has_oauth": uses(methods, "oauth2_client_credentials", "oauth2_refresh_token"),
-        "has_refresh_token": uses(methods, "oauth2_refresh_token"),
-        "auth_in_query": uses(methods, "api_key_query"),
+        **needs(methods),
         "uses_body": any(bodies) or "body" in filters,
         "cursor_in_body": "body" in filters,
         "cursor_in_header": "header" in filters,
