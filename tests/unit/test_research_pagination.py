@@ -254,3 +254,197 @@ def test_a_switch_that_turns_the_cursor_on_is_set() -> None:
     found = stream("/things", item)
     assert isinstance(found.pagination.value, CursorPagination)
     assert found.request.value.query == {"usemarker": "true"}
+
+
+# --- names and words that other APIs use -------------------------------------------------------------
+
+LIMIT = query("limit", "integer")
+NEXT = ("pages", "next")
+
+
+@pytest.mark.parametrize(
+    ("words", "largest"),
+    [
+        ("Acceptable range is 3 - 1000. Default is 1000.", 1000),
+        ("Valid values: `1` to `100`", 100),
+        ("The page size can never be larger than 250 entries.", 250),
+        ("This value cannot exceed 200.", 200),
+        ("Number of items (1-50)", 50),
+        ("Can range between 1 and 500. (Default: 20)", 500),
+        ("page size, default: 25, max. 300", 300),
+        ("Must be greater than 0", 100),
+        ("The maximum number of items per page", 100),
+    ],
+)
+def test_the_largest_page_is_read_from_the_words(words: str, largest: int) -> None:
+    found = paging(obj(**DATA), query("offset", "integer"), query("limit", "integer", words))
+    assert found.size == PageSize(param="limit", value=largest)
+
+
+def test_the_range_of_a_type_is_no_limit() -> None:
+    found = paging(obj(**DATA), query("page", "integer"), query("size", "integer", maximum=2147483647, default=20))
+    assert found.size == PageSize(param="size", value=20)
+
+
+@pytest.mark.parametrize(
+    ("param", "start"),
+    [
+        (query("page", "integer", "Page index of the results. First page is 0."), 0),
+        (query("page", "integer", "Zero-based page index (0..N)", minimum=0), 0),
+        (query("page", "integer", "0 is the first page"), 0),
+        (query("page", "integer", "The page number. Defaults to `0`."), 0),
+        (query("page", "integer", "Starting from 1", minimum=0), 1),
+        (query("page", "integer", "The zero-relative start index", default=1, minimum=1), 1),
+        (query("page", "integer", "Default: 1"), 1),
+    ],
+)
+def test_the_first_page_is_read_from_the_words(param: Any, start: int) -> None:
+    found = paging(obj(**DATA), param)
+    assert isinstance(found, PageNumberPagination)
+    assert found.start == start
+
+
+def test_an_index_that_starts_at_one_is_an_offset_from_one() -> None:
+    found = paging(
+        obj(Resources=array(THING), totalResults="integer"),
+        query("startIndex", "integer", "The 1-based index of the first query result"),
+        query("count", "integer"),
+    )
+    assert isinstance(found, OffsetPagination)
+    assert (found.start, found.total_path) == (1, ("totalResults",))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "offset", "size"),
+    [
+        ((query("first", "integer", "Pagination offset"), query("max", "integer", "Page size")), "first", "max"),
+        ((query("sysparm_skip", "integer"), query("sysparm_limit", "integer")), "sysparm_skip", "sysparm_limit"),
+        ((query("from", "integer", "Index of the first hit"), query("size", "integer")), "from", "size"),
+        ((query("amount", "integer", "The amount in cents"), query("offset", "integer"), LIMIT), "offset", "limit"),
+        ((query("start", "string", "The zero-based start index"), query("count", "string")), "start", "count"),
+        ((query("page[offset]", "integer"), query("page[limit]", "integer")), "page[offset]", "page[limit]"),
+    ],
+)
+def test_offset_and_size_of_many_names(parameters: tuple[Any, ...], offset: str, size: str) -> None:
+    found = paging(obj(**DATA), *parameters)
+    assert isinstance(found, OffsetPagination)
+    assert found.param == offset
+    assert found.size is not None
+    assert found.size.param == size
+
+
+def test_an_amount_of_money_is_no_page_size() -> None:
+    found = paging(obj(**DATA), query("amount", "integer", "The amount to refund"), query("page", "integer"))
+    assert found.size is None
+
+
+@pytest.mark.parametrize(
+    ("param", "response", "path"),
+    [
+        ("continue", obj(items=array(THING), metadata=obj(**{"continue": "string"})), ("metadata", "continue")),
+        ("start_cursor", obj(**DATA, next_cursor="string", has_more="boolean"), ("next_cursor",)),
+        ("starting_after", obj(**DATA, pages=obj(next=obj(starting_after="string"))), (*NEXT, "starting_after")),
+        ("after", obj(**DATA, paging=obj(next=obj(after="string", link="string"))), ("paging", "next", "after")),
+        ("cursor", obj(**DATA, additional_data=obj(next_cursor="string")), ("additional_data", "next_cursor")),
+        ("ExclusiveStartKey", obj(**DATA, LastEvaluatedKey="string"), ("LastEvaluatedKey",)),
+        ("pagination_token", obj(**DATA, meta=obj(next_token="string")), ("meta", "next_token")),
+        ("pagination[cursor]", obj(**DATA, pagination=obj(next="string")), ("pagination", "next")),
+        ("max_id", obj(**DATA, search_metadata=obj(x="string"), next_max_id="string"), ("next_max_id",)),
+    ],
+)
+def test_cursors_of_many_names(param: str, response: Any, path: tuple[str, ...]) -> None:
+    found = stream("/things", get(response, query(param, "string", "Cursor of the next page"), LIMIT)).pagination
+    values = [option.value for option in found.options if isinstance(option.value, CursorPagination)]
+    assert (values[0].param, values[0].path) == (param, path)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        obj(**DATA, nextRecordsUrl="string"),
+        obj(**DATA, nextLink="string"),
+        obj(**DATA, next_page_path="string"),
+        obj(**DATA, pagination=obj(next_page_href="string")),
+        obj(**DATA, next_page={"type": "string", "nullable": True, "format": "uri"}),
+    ],
+)
+def test_next_urls_of_many_names(response: Any) -> None:
+    assert isinstance(paging(response), NextUrlPagination)
+
+
+def test_a_next_url_that_an_example_leaves_out_is_one() -> None:
+    item = get(None, query("page", "integer"))
+    example = {"data": [{"id": 1}], "next_page_url": None, "total": 1}
+    item["get"]["responses"]["200"]["content"] = {"application/json": {"example": example}}
+    assert stream("/things", item).pagination.value == NextUrlPagination(path=("next_page_url",))
+
+
+def test_a_complete_count_is_surer_than_a_url() -> None:
+    found = stream(
+        "/things",
+        get(obj(**DATA, nextUri="string", totalSetSize="integer"), query("start_position", "integer"), LIMIT),
+    ).pagination
+    assert isinstance(found.value, OffsetPagination)
+    assert isinstance(found.alternatives[0].value, NextUrlPagination)
+
+
+@pytest.mark.parametrize("words", ["Reserved for Acme.", "DEPRECATED. Use cursor.", "This is no longer supported"])
+def test_parameters_out_of_use_do_not_page(words: str) -> None:
+    found = paging(
+        obj(**DATA, next_cursor="string"), query("page", "integer", words), query("cursor", "string", "Cursor")
+    )
+    assert isinstance(found, CursorPagination)
+    assert isinstance(paging(obj(**DATA), query("page", "integer", words)), NoPagination)
+
+
+@pytest.mark.parametrize(
+    ("param", "words"),
+    [
+        ("since_id", "Only things with an id greater than this"),
+        ("starting_after", ""),
+        ("after", "Get messages after this message ID"),
+        ("before_id", "The id of the oldest thing that you have"),
+        ("max_id", "Return things older than this ID"),
+        ("last_id", "The last ID that was received"),
+    ],
+)
+def test_the_last_record_is_asked_for_by_many_names(param: str, words: str) -> None:
+    found = paging(obj(**DATA), query(param, "string", words), LIMIT)
+    assert isinstance(found, LastRecordPagination)
+    assert (found.param, found.field) == (param, ("id",))
+
+
+def test_an_offset_that_is_compared_with_a_field_takes_the_last_records() -> None:
+    record = obj(LedgerID="string", LedgerNumber="integer")
+    words = "Ledgers with a LedgerNumber greater than the offset are returned"
+    found = stream("/ledgers", get(obj(Ledgers=array(record)), query("offset", "integer", words))).pagination
+    assert found.value == LastRecordPagination(param="offset", field=("LedgerNumber",))
+    assert isinstance(found.alternatives[0].value, OffsetPagination)
+
+
+def test_a_cursor_on_a_bare_list_comes_from_a_header_and_is_a_gap() -> None:
+    explained = get(obj(**DATA, cursor="string"), query("cursor"))
+    bare = get(array(THING), query("cursor", "string", "A pagination cursor"))
+    found = blueprint({"/things": explained, "/others": bare})
+    assert isinstance(named(found, "others").pagination.value, LinkHeaderPagination)
+    assert any(gap.subject == "streams.others.pagination" for gap in found.gaps)
+
+
+def test_numbers_that_are_written_as_text_count() -> None:
+    total = {"type": "string", "description": "The total number of items in the result set."}
+    found = paging(obj(**DATA, totalSetSize=total), query("offset", "integer"))
+    assert found.total_path == ("totalSetSize",)
+
+
+def test_a_response_that_speaks_of_pages_without_a_way_to_them_is_a_gap() -> None:
+    found = blueprint({"/things": get(obj(**DATA, has_more="boolean"))})
+    assert isinstance(found.streams[0].pagination.value, NoPagination)
+    assert any(gap.subject == "streams.things.pagination" for gap in found.gaps)
+
+
+def test_what_the_api_does_elsewhere_is_an_alternative() -> None:
+    paged = get(obj(**DATA, links=obj(next="string")), query("p", "integer"))
+    found = named(blueprint({"/things": paged, "/others": get(obj(**DATA))}), "others").pagination
+    assert found.value == NoPagination()
+    kinds = [option.value.kind for option in found.alternatives]
+    assert kinds == ["next_url", "page", "link_header"]

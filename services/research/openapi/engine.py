@@ -29,7 +29,8 @@ from services.research.openapi.base_url import find_base_url
 from services.research.openapi.cursor import cursor_candidates
 from services.research.openapi.endpoint import Endpoint, Param, endpoint_of
 from services.research.openapi.names import record_noun, stream_names
-from services.research.openapi.pagination import Habits, habits_of, pagination_candidates
+from services.research.openapi.pagination import pagination_candidates
+from services.research.openapi.paging_habits import Habits, habits_of
 from services.research.openapi.parameters import Demands, can_be_asked_for, config_parameters, demands
 from services.research.openapi.parents import Tree, grow
 from services.research.openapi.places import Place, template_of
@@ -262,6 +263,7 @@ def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, .
                 key=draft.key.value,
                 also=word_noun(draft.listed.record_name),
                 wanted=tuple(param for param in draft.demands.open if param not in from_config),
+                described={param.name: param for param in draft.endpoint.params if param.location == "path"},
             )
         )
     return places, asked
