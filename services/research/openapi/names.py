@@ -9,8 +9,8 @@ from services.research.openapi.words import is_plural, plural, singular, vocabul
 
 MAX_LENGTH = 60
 VERSION = re.compile(r"[vV]?\d+(\.\d+)*|latest|beta|alpha")
-_PLUMBING = vocabulary("api rest services public rpc web")
-_ACTIONS = vocabulary("list search query all index find get lookup filter browse fetch feed")
+PLUMBING = vocabulary("api rest services public rpc web")
+ACTIONS = vocabulary("list search query all index find get lookup filter browse fetch feed")
 
 
 def stream_names(endpoints: list[Endpoint], record_names: list[str]) -> list[str]:
@@ -33,12 +33,12 @@ def _precedence(endpoint: Endpoint) -> tuple[int, int, bool, str, str]:
 def _proposals(endpoint: Endpoint, record_name: str) -> list[str]:
     """From short to long: the resource, then with what it is nested in, then with its action."""
     parts = [words(segment) for segment in meaningful(endpoint)]
-    actions = [part for part in parts[-1:] if set(part) <= _ACTIONS]
+    actions = [part for part in parts[-1:] if set(part) <= ACTIONS]
     nouns = parts[: -len(actions)] if actions and len(parts) > 1 else parts
     if not nouns or not nouns[-1]:
         nouns = [words(record_name) or words(endpoint.operation.operation_id) or ("records",)]
     last = nouns[-1]
-    while len(last) > 1 and last[-1] in _ACTIONS:
+    while len(last) > 1 and last[-1] in ACTIONS:
         last = last[:-1]
     proposals = ["_".join((*last[:-1], plural(last[-1])))]
     prefix: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ def _proposals(endpoint: Endpoint, record_name: str) -> list[str]:
 def meaningful(endpoint: Endpoint) -> list[str]:
     """Static segments without versions and plumbing; RPC paths (``conversations.list``) split at the dot."""
     parts = [piece for segment in endpoint.static_segments for piece in segment.split(".")]
-    kept = [part for part in parts if not VERSION.fullmatch(part.lower()) and part.lower() not in _PLUMBING]
+    kept = [part for part in parts if not VERSION.fullmatch(part.lower()) and part.lower() not in PLUMBING]
     return kept or parts[-1:]
 
 
@@ -77,11 +77,13 @@ def _free(proposals: list[str], taken: set[str]) -> str:
 def record_noun(endpoint: Endpoint, selector_name: str) -> tuple[str, ...]:
     """What one record is called: the singular of the resource, or of the member that holds the records."""
     parts = [words(segment) for segment in meaningful(endpoint)]
-    while len(parts) > 1 and set(parts[-1]) <= _ACTIONS:
+    while len(parts) > 1 and set(parts[-1]) <= ACTIONS:
         parts = parts[:-1]
     last = parts[-1] if parts else ()
-    if last and (set(last) <= _ACTIONS or not is_plural(last[-1])) and selector_name:
+    if last and (set(last) <= ACTIONS or not is_plural(last[-1])) and selector_name:
         named = words(selector_name)
         if named and is_plural(named[-1]) and not set(named) & {"data", "items", "results", "values", "records"}:
             last = named
+    if len(last) > 1 and last[-1] == "list":
+        last = last[:-1]  # ``calendarList`` holds calendars
     return tuple(singular(word) for word in last)

@@ -1,8 +1,8 @@
-"""Which stream supplies the variables of a nested path. Pure.
+"""Which stream supplies the variables of a nested path, or of a required query parameter. Pure.
 
-Streams without variables come first; then, round by round, those whose variables a known stream supplies. Where
-nothing goes on, the variable that most of the rest wait for becomes part of the config: an account's own key, such
-as ``{projectKey}``.
+Streams without variables come first; then, round by round, those whose variables a known stream supplies. One waits
+as long as a likelier parent than those that have their place is still waiting itself. Where nothing goes on, the
+variable that most of the rest wait for becomes part of the config: an account's own key, such as ``{projectKey}``.
 """
 
 from __future__ import annotations
@@ -12,27 +12,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from contracts.blueprint import Binding, Candidate, Evidence, Parent
+from contracts.blueprint import Evidence
+from services.research.openapi.bindings import Bound, bind
 from services.research.openapi.endpoint import VARIABLE
+from services.research.openapi.kinship import Kin, Kinship
 from services.research.openapi.names import VERSION
-from services.research.openapi.places import (
-    GENERIC,
-    Place,
-    Template,
-    bind,
-    exact_field,
-    field_for,
-    subject_of,
-)
+from services.research.openapi.places import GENERIC, Place, Template
 from services.research.openapi.ranking import candidate
-from services.research.openapi.words import noun, singular, words
+from services.research.openapi.words import singular, words
 
 _MAX_CONSTANTS = 5
 _SMALL_API = 5
 _SHARE = 0.2
-"""Of the streams that need a path variable, for it to be worth a field of the config."""
-_SHORT = 3
-"""Letters of an abbreviation, at least: ``org`` for ``organization``."""
+"""Of the streams, that a path variable must open up to be worth a field of the config."""
+_LEAST = 0.2
+"""Below this no parent is taken: the variable is a named gap, or of the config. A wrong parent asks the API for
+what does not exist, once for each of its records."""
+_OPTIONS = 3
 
 
 class Constant(NamedTuple):
@@ -64,6 +60,7 @@ def grow(places: list[Place]) -> Tree:
         for place in waiting:
             if choice[1] in place.variables and place.prefix(choice[1]) == choice[0]:
                 place.constants.add(choice[1])
+    forest.renounce()
     reasons = {place.name: _why(place, forest) for place in forest.waiting}
     made = [_constant(places, key, name) for key, name in constants.items()]
     return Tree(tuple(constant for constant in made if constant.users), reasons)
@@ -82,8 +79,8 @@ def _next_constant(
 ) -> tuple[Template, str] | None:
     """The variable that most waiting streams need next and that no list supplies. Only what could belong to an
     account: it comes first in the path, or directly behind another constant (``{owner}/{repo}``), and a good part
-    of the API waits for it."""
-    users: dict[tuple[Template, str], int] = defaultdict(int)
+    of the API waits for it, or for what it leads to."""
+    users: dict[tuple[Template, str], list[Place]] = defaultdict(list)
     for place in forest.waiting:
         missing = (name for name in place.variables if name not in place.constants)
         variable = next((name for name in missing if not forest.could_supply(place, name)), None)
@@ -91,9 +88,11 @@ def _next_constant(
             continue
         prefix = place.prefix(variable)
         if (prefix, variable) not in known and ("{}" not in "".join(prefix) or "{}" in prefix[-1]):
-            users[prefix, variable] += 1
-    enough = {key: count for key, count in users.items() if count >= _SHARE * streams or streams <= _SMALL_API}
-    return min(enough, key=lambda key: (-enough[key], len(key[0]), key)) if enough else None
+            users[prefix, variable].append(place)
+    for key in sorted(users, key=lambda key: (-len(users[key]), len(key[0]), key)):
+        if streams <= _SMALL_API or forest.reached_from(users[key]) >= _SHARE * streams:
+            return key
+    return None
 
 
 def _constant_name(key: tuple[Template, str], taken: set[str]) -> str:
@@ -122,142 +121,137 @@ def _constant(places: list[Place], key: tuple[Template, str], name: str) -> Cons
     return Constant(name, variable, users)
 
 
+class _Option(NamedTuple):
+    score: float
+    kin: Kin
+    bound: Bound
+
+
 class _Forest:
-    """The streams that have their place, indexed by what they list."""
+    """The streams that have their place, and those that wait for one."""
 
     def __init__(self, places: list[Place]) -> None:
         self._places = places
+        self._kinship = Kinship(places)
         self._done: dict[str, Place] = {}
-        self._by_template: dict[Template, list[Place]] = defaultdict(list)
-        self._by_noun: dict[str, list[Place]] = defaultdict(list)
 
     @property
     def waiting(self) -> list[Place]:
         return [place for place in self._places if place.name not in self._done]
 
     def grow(self) -> None:
+        """Settle all that can be; only where everybody waits for somebody the likeliest takes what there is."""
         while True:
-            ready = [place for place in self.waiting if self._settle(place)]
-            for place in ready:
+            ready = {place.name: option for place in self.waiting if (option := self._best(place)) is not None}
+            settled = [place for place in self.waiting if self._settle(place, ready.get(place.name))]
+            if not settled:
+                impatient = [
+                    (place, option) for place in self.waiting if (option := self._best(place, patient=False))
+                ]
+                if not impatient:
+                    return
+                place, option = max(impatient, key=lambda entry: entry[1].score)
+                settled = [place] if self._settle(place, option) else []
+                assert settled
+            for place in settled:
                 self._done[place.name] = place
-                self._by_template[place.template].append(place)
-                for noun_ in {place.noun[-1:], place.also[-1:]} - {()}:
-                    self._by_noun[noun_[0]].append(place)
-            if not ready:
-                return
 
-    def _settle(self, place: Place) -> bool:
-        """Whether all that the stream needs is supplied now."""
-        open_variables = [name for name in place.variables if name not in place.constants]
-        if not open_variables:
-            return self._settle_query(place)
-        options = self._options(place, open_variables)
-        if not options:
-            return False
-        options.sort(key=lambda option: -option[0])
-        best = options[0]
-        place.parents = [candidate(parent, score, evidence) for score, parent, evidence, _ in options[:3]]
-        renames = best[3]
-        place.constants |= self._done[best[1].stream].constants & set(open_variables[:-1])
-        place.path = VARIABLE.sub(lambda match: f"{{{renames.get(match[1], match[1])}}}", place.path)
-        place.parents = [option for option in place.parents if _covers(place, option.value, best[1], self._done)]
-        return not place.wanted or self._wanted_by(place, best[1])
-
-    def _wanted_by(self, place: Place, parent: Parent) -> bool:
-        """Required query parameters of a nested stream: only from the same parent."""
-        record = self._done[parent.stream].record.get("properties", {})
-        names = {words(name): name for name in record}
-        if any(param.words not in names for param in place.wanted):
-            return False
-        bindings = [Binding(variable=param.name, field=(names[param.words],)) for param in place.wanted]
-        grown = parent.model_copy(update={"bindings": (*parent.bindings, *bindings)})
-        place.parents = [place.parents[0].model_copy(update={"value": grown})]
-        place.queried = {param.name: param.name for param in place.wanted}
-        return True
-
-    def _settle_query(self, place: Place) -> bool:
-        """A list for each record of another one, asked for by a required query parameter (``?channel=``)."""
-        if not place.wanted:
-            return True
-        if len(place.wanted) > 1:
-            return False
-        param = place.wanted[0]
-        subject = tuple(word for word in noun(param.name) if word not in GENERIC)
-        options: list[Candidate[Parent | None]] = []
-        for score, parent in self._alike(subject):
-            found = field_for(param.name, parent)
-            if found is not None and parent is not place:
-                made = Parent(stream=parent.name, bindings=(Binding(variable=param.name, field=found[0]),))
-                options.append(candidate(made, score, param.evidence()))
-        if not options:
-            return False
-        place.parents = sorted(options, key=lambda option: -option.confidence)[:3]
-        place.queried = {param.name: param.name}
-        return True
+    def renounce(self) -> None:
+        """What still waits only for parameters that it may leave out does without."""
+        for place in self.waiting:
+            if not _open(place) and not place.wanted:
+                self._done[place.name] = place
+        self.grow()
 
     def could_supply(self, place: Place, variable: str) -> bool:
-        """Whether some list gives what the variable names, whatever else may be missing."""
-        prefix = place.prefix(variable)
-        subject = subject_of(variable, prefix)
-        near = [*self._by_template.get(prefix, ()), *(parent for _, parent in self._alike(subject))]
-        return any(parent is not place and field_for(variable, parent) is not None for parent in near)
+        """Whether a list that has its place gives what the variable names, whatever else may be missing."""
+        kin = (each for each in self._kinship.of(place, variable) if each.place.name in self._done)
+        return any(bind(place, variable, [variable], each.place, frozenset()) for each in kin)
 
-    def _alike(self, subject: tuple[str, ...]) -> list[tuple[float, Place]]:
-        """Streams whose records are called ``subject``, or like its end; short paths first."""
-        if not subject:
-            return []
-        found = []
-        for word, parents in self._by_noun.items():
-            if not _same(word, subject[-1]):
-                continue
-            for parent in parents:
-                whole = subject in (parent.noun, parent.also)
-                tail = any(name and subject[-len(name) :] == name for name in (parent.noun, parent.also))
-                score = 0.75 if whole else 0.6 if tail else 0.65 if len(subject) == len(parent.noun) == 1 else 0.0
-                if score:
-                    score -= 0.06 * len(parent.variables) + 0.01 * len(parent.segments)
-                    found.append((max(score, 0.1), parent))
-        return found
+    def reached_from(self, places: list[Place]) -> int:
+        """How many waiting streams could have their place if these had theirs."""
+        reached = {place.name for place in places}
+        while True:
+            more = {
+                place.name for place in self.waiting if place.name not in reached and self._leads(reached, place)
+            }
+            if not more:
+                return len(reached)
+            reached |= more
 
-    def _options(
-        self, place: Place, open_variables: list[str]
-    ) -> list[tuple[float, Parent, Evidence, dict[str, str]]]:
-        variable = open_variables[-1]
-        prefix = place.prefix(variable)
-        subject = subject_of(variable, prefix)
-        near = [(0.95, parent) for parent in self._by_template.get(prefix, ())]
-        near += [entry for entry in self._alike(subject) if entry[1].template != prefix]
-        before = noun(prefix[-1]) if prefix and "{}" not in prefix[-1] else ()
-        if before != subject:
-            near += [
-                (0.9 * score, parent) for score, parent in self._alike(before) if exact_field(variable, parent)
-            ]
-        found = []
-        for score, parent in near:
-            if parent is place:
-                continue
-            made = bind(place, open_variables, parent)
-            if made is not None:
-                quality, bound, renames = made
-                note = Evidence(pointer=parent.pointer, note=f"lists what {{{variable}}} names")
-                found.append((score * quality, bound, note, renames))
-        return found
+    def _leads(self, reached: set[str], place: Place) -> bool:
+        return any(
+            kin.place.name in reached for target in _targets(place) for kin in self._kinship.of(place, target)
+        )
+
+    def known(self, place: Place) -> frozenset[str]:
+        """The variables that the requests of a stream and of those above it carry."""
+        found = set(place.given)
+        while place.parents and (parent := place.parents[0].value) is not None:
+            place = self._done[parent.stream]
+            found |= place.given
+        return frozenset(found)
+
+    def _settle(self, place: Place, option: _Option | None) -> bool:
+        """Give the place its parent, if it needs one."""
+        if option is None:
+            return not _open(place) and not place.wanted and not place.offered
+        names = _asked(place)
+        place.constants |= self._done[option.bound.parent.stream].constants & set(_open(place)[:-1])
+        place.parents = [
+            candidate(each.bound.parent, each.score, Evidence(pointer=each.kin.place.pointer, note=each.kin.note))
+            for each in self._alternatives(place, option)
+        ]
+        renames = option.bound.renames
+        place.path = VARIABLE.sub(lambda match: f"{{{renames.get(match[1], match[1])}}}", place.path)
+        place.queried = {name: renames.get(name, name) for name in names}
+        return True
+
+    def _best(self, place: Place, *, patient: bool = True) -> _Option | None:
+        """The likeliest parent that has its place; if ``patient``, nothing while a likelier one may get there."""
+        best: _Option | None = None
+        hoped = 0.0
+        for target in _targets(place):
+            for kin in self._kinship.of(place, target):
+                if kin.place.name not in self._done:
+                    hoped = max(hoped, kin.score)
+                elif (option := self._option(place, target, kin)) and (best is None or option.score > best.score):
+                    best = option
+        if best is None or best.score < _LEAST or (patient and hoped > best.kin.score):
+            return None
+        return best
+
+    def _option(self, place: Place, target: str, kin: Kin) -> _Option | None:
+        bound = bind(place, target, [*_open(place), *_asked(place)], kin.place, self.known(kin.place))
+        return _Option(kin.score * bound.quality, kin, bound) if bound is not None else None
+
+    def _alternatives(self, place: Place, best: _Option) -> list[_Option]:
+        """The best and up to two others that supply the same variables under the same names."""
+        supplied = self._supplied(best)
+        others = (
+            option
+            for target in _targets(place)
+            for kin in self._kinship.of(place, target)
+            if kin.place.name in self._done and kin.place is not best.kin.place
+            if (option := self._option(place, target, kin)) is not None
+            if option.bound.renames == best.bound.renames and self._supplied(option) >= supplied
+        )
+        return [best, *sorted(others, key=lambda option: -option.score)][:_OPTIONS]
+
+    def _supplied(self, option: _Option) -> frozenset[str]:
+        bound = {binding.variable for binding in option.bound.parent.bindings}
+        return self.known(option.kin.place) | bound
 
 
-def _same(one: str, two: str) -> bool:
-    """The same word, or one the abbreviation of the other (``repo``, ``repository``)."""
-    short, long = sorted((one, two), key=len)
-    return one == two or (len(short) >= _SHORT and len(long) >= len(short) + 3 and long.startswith(short))
+def _open(place: Place) -> list[str]:
+    return [name for name in place.variables if name not in place.constants]
 
 
-def _covers(place: Place, option: Parent | None, best: Parent, done: Mapping[str, Place]) -> bool:
-    """Whether an alternative supplies the same variables under the names that the path has now."""
-    if option is None or option is best:
-        return option is not None
-    supplied = {binding.variable for binding in option.bindings}
-    ancestor = done.get(option.stream)
-    while ancestor is not None:
-        supplied |= set(ancestor.variables)
-        parent = ancestor.parents[0].value if ancestor.parents else None
-        ancestor = done.get(parent.stream) if parent else None
-    return all(name in supplied or name in place.constants for name in place.variables)
+def _asked(place: Place) -> list[str]:
+    return [param.name for param in (*place.wanted, *place.offered)]
+
+
+def _targets(place: Place) -> list[str]:
+    """The variables that the parent's own record could supply: the last one of the path; without one any of the
+    query's."""
+    return _open(place)[-1:] or _asked(place)

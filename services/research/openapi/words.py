@@ -83,3 +83,37 @@ def is_plural(word: str) -> bool:
 def noun(name: str) -> tuple[str, ...]:
     """The singular words of a name, for comparing a resource with a field or a variable."""
     return tuple(singular(word) for word in words(name))
+
+
+_ABBREVIATIONS = {
+    "acct": "account",
+    "addr": "address",
+    "app": "application",
+    "attr": "attribute",
+    "cat": "category",
+    "config": "configuration",
+    "conv": "conversation",
+    "cust": "customer",
+    "dept": "department",
+    "doc": "document",
+    "env": "environment",
+    "img": "image",
+    "loc": "location",
+    "msg": "message",
+    "org": "organization",
+    "organisation": "organization",
+    "param": "parameter",
+    "pic": "picture",
+    "pr": "pullrequest",
+    "proj": "project",
+    "repo": "repository",
+    "sub": "subscription",
+    "tx": "transaction",
+    "txn": "transaction",
+}
+"""Those that APIs use. A common beginning is not enough: a ``fieldconfiguration`` is no ``field``."""
+
+
+def same_word(one: str, two: str) -> bool:
+    """The same singular word, or one the usual abbreviation of the other (``repo``, ``repository``)."""
+    return _ABBREVIATIONS.get(one, one) == _ABBREVIATIONS.get(two, two)
