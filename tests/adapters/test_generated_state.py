@@ -210,7 +210,8 @@ def test_cursor_is_sent_in_the_form_that_the_api_wants(tmp_path: Path) -> None:
     with serving(Api(routes=routes)) as api:
         first = made.read({"base_url": api.url}, *FORMS, mode="incremental")
         assert first.code == 0, first.stdout
-        assert [asked.query for asked in api.asked] == [{}] * len(FORMS)
+        unfiltered = [asked for asked in api.asked if "filter" not in asked.query]
+        assert unfiltered == api.asked, "there is nothing to ask from yet"
         api.asked.clear()
         made.read({"base_url": api.url}, *FORMS, mode="incremental", state=first.last_states())
     asked = {asked.path[1:]: asked.query["filter"] for asked in api.asked}
