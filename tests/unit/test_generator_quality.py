@@ -67,8 +67,6 @@ def every_auth() -> ApiBlueprint:
         AuthMethod(name="key as user", schemes=(BasicAuth(password_optional=True),)),
         AuthMethod(name="client", schemes=(OAuth2ClientCredentialsAuth(token_url=TOKEN_URL, scopes=("a", "b")),)),
         AuthMethod(name="refresh", schemes=(OAuth2RefreshTokenAuth(token_url="/oauth/token"),)),
-        AuthMethod(name="google", schemes=(ServiceAccountJwtAuth(scopes=("https://scopes.example/read",)),)),
-        *(AuthMethod(name=f"login {name}", schemes=(scheme,)) for name, scheme in LOGINS.items()),
         AuthMethod(name="unknown", schemes=(OAuth2RefreshTokenAuth(token_url=""), BearerAuth())),
     )
     parameters = (
@@ -109,6 +107,16 @@ def every_auth() -> ApiBlueprint:
         parameters=parameters,
         rate_limit=RateLimit(requests=10, per_s=1.5),
     )
+
+
+def every_issued_token() -> ApiBlueprint:
+    """All exchanges for tokens, in one connector."""
+    methods = (
+        AuthMethod(name="google", schemes=(ServiceAccountJwtAuth(scopes=("https://scopes.example/read",)),)),
+        AuthMethod(name="client", schemes=(OAuth2ClientCredentialsAuth(token_url="https://a.example/token"),)),
+        *(AuthMethod(name=f"login {name}", schemes=(scheme,)) for name, scheme in LOGINS.items()),
+    )
+    return blueprint(stream("things"), name="every-token", methods=methods)
 
 
 def forms() -> list[ApiBlueprint]:
@@ -154,7 +162,7 @@ def run(*command: str, cwd: Path) -> str:
 @pytest.mark.parametrize(
     "known",
     [
-        pytest.param([small_crm(), every_auth()], id="all parts"),
+        pytest.param([small_crm(), every_auth(), every_issued_token()], id="all parts"),
         pytest.param(forms(), id="each part alone", marks=pytest.mark.slow),
     ],
 )

@@ -193,16 +193,15 @@ def _session(scheme: SessionTokenAuth, form: _Form) -> str:
             _, secret = form.secret(field.field, title, hidden=field.secret)
             value = f"{secret}.get_secret_value()"
         sent.append(f"{literal(field.name)}: {value}")
-    options = ["as_form=True"] if scheme.encoding == "form" else []
-    options.append(
-        f"token_path={literal(scheme.token_path)}" if scheme.token_path else f"cookie={literal(scheme.cookie)}"
-    )
+    place = f"token_path={literal(scheme.token_path)}" if scheme.token_path else f"cookie={literal(scheme.cookie)}"
+    options = [place]
     if scheme.expires_in_path:
         options.append(f"expires_in_path={literal(scheme.expires_in_path)}")
     if scheme.lifetime_s:
         options.append(f"lives_s={literal(scheme.lifetime_s)}")
     url = f"config.root + {literal('/' + scheme.path.lstrip('/'))}"
-    login = f"Login(transport, redact, {url}, {{{', '.join(sent)}}}, {', '.join(options)})"
+    members = f"as_{scheme.encoding}({{{', '.join(sent)}}})"
+    login = f"Login(transport, redact, {url}, {members}, {', '.join(options)})"
     prefix = _spaced(scheme.prefix)
     if (scheme.location, scheme.name.lower(), prefix.lower()) == ("header", "authorization", "bearer "):
         return f"Renewed({login}, bearer)"
