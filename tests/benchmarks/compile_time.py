@@ -1,0 +1,108 @@
+"""From an OpenAPI document to code: research and generation beside other generators, each as a whole process.
+
+The generated document of 1,000 operations, and documents of the corpus (CORPUS_DIR) where there is one. A generator
+that fails on a document is reported as such; what the others wrote is counted in files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from tests.benchmarks.contenders import OURS, available
+from tests.benchmarks.large_document import RESOURCES, document
+from tests.benchmarks.measure import Contender, WrongOutput, run_once
+from tests.benchmarks.report import Cell, Report, Table, goal
+from tests.support.peers import QUIET
+
+REPO = Path(__file__).parents[2]
+CORPUS = Path(os.environ.get("CORPUS_DIR", REPO.parent / "shared")) / "specs"
+DOCUMENTS = ("harvest.yaml", "klaviyo.yaml", "circleci.yaml", "twilio.json", "xero_accounting.yaml", "stripe.yaml")
+LARGE = f"{RESOURCES * 4:,} operations"
+GOAL_S = 5.0
+
+Make = Callable[[Path, Path], Contender]
+"""Document and an empty folder -> the command that writes code there."""
+
+
+def run(report: Report) -> None:
+    generators = dict(_generators())
+    with tempfile.TemporaryDirectory() as folder:
+        large = Path(folder) / "large.json"
+        large.write_text(json.dumps(document()))
+        found = [CORPUS / name for name in DOCUMENTS if (CORPUS / name).is_file()]
+        rows = []
+        for path in [large, *found]:
+            cells = [_seconds(make, path, report.rounds) for make in generators.values()]
+            rows.append([LARGE if path == large else path.name, path.stat().st_size / 1e6, *cells])
+    notes = [report.conditions()] if found else ["no corpus here (CORPUS_DIR)", report.conditions()]
+    ours = rows[0][2]
+    if isinstance(ours, float):
+        notes.insert(0, goal(f"{LARGE} to code", ours, GOAL_S, at_most=True, unit=" s"))
+    columns = ("document", "MB", *(f"{name} s" for name in generators))
+    report.add(Table("compile time: from document to code", columns, rows, notes))
+
+
+def _seconds(make: Make, path: Path, rounds: int) -> Cell:
+    """The best of ``rounds`` runs, or in a word why there is none."""
+    try:
+        return min(_once(make, path) for _ in range(rounds))
+    except WrongOutput as error:
+        last = str(error).strip().splitlines()[-1].strip()
+        return f"fails ({last[:40]})"
+
+
+def _once(make: Make, path: Path) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        return run_once(make(path, Path(folder)), 1).wall_s
+
+
+def _generators() -> Iterator[tuple[str, Make]]:
+    yield OURS, _ours
+    if found := available("dlt-init-openapi"):
+        script = found.script("dlt-init-openapi")
+        yield (
+            "dlt-init-openapi 0.1.0",
+            lambda path, folder: _writes_python(
+                "dlt-init-openapi",
+                (script, "init", "bench", "--path", path, "--output-path", folder / "made", "--no-interactive"),
+                folder,
+            ),
+        )
+    if client := available("openapi-python-client"):
+        bin_first = {**QUIET, "PATH": f"{client.venv / 'bin'}:{os.environ['PATH']}"}
+        yield (
+            "openapi-python-client 0.29.1",
+            lambda path, folder: _writes_python(
+                "openapi-python-client",
+                (
+                    client.script("openapi-python-client"),
+                    "generate",
+                    "--path",
+                    path,
+                    "--output-path",
+                    folder / "made",
+                ),
+                folder,
+                bin_first,
+            ),
+        )
+
+
+def _ours(path: Path, folder: Path) -> Contender:
+    """What the research and generator agents do, in one process."""
+    command = (sys.executable, "-m", "tests.benchmarks.compile_once", path, folder / "made")
+    return _writes_python(OURS, command, folder, {"PYTHONPATH": str(REPO)})
+
+
+def _writes_python(
+    name: str, command: tuple[str | Path, ...], folder: Path, env: Mapping[str, str] = QUIET
+) -> Contender:
+    def made(output: Path) -> int:
+        return int(any(folder.rglob("*.py")))
+
+    return Contender(name, command, made, env)
