@@ -33,7 +33,7 @@ from services.research.openapi.pagination import pagination_candidates
 from services.research.openapi.paging_habits import Habits, habits_of
 from services.research.openapi.parameters import Demands, can_be_asked_for, config_parameters, demands
 from services.research.openapi.parents import Tree, grow
-from services.research.openapi.places import Place, template_of
+from services.research.openapi.places import Place, arguments, template_of
 from services.research.openapi.primary_key import PrimaryKey, composite_candidates, primary_key_candidates
 from services.research.openapi.ranking import candidate, decide
 from services.research.openapi.rate_limit import find_rate_limit
@@ -187,17 +187,18 @@ def _key_decision(endpoint: Endpoint, keys: list[Candidate[PrimaryKey | None]]) 
 
 def _details(endpoints: Iterable[Endpoint]) -> dict[tuple[str, ...], Endpoint]:
     """Template of a collection's path -> the endpoint of one of its records; also by the collection's segment
-    alone, for lists of the same that are nested elsewhere (``/devices/{serial}``, ``/networks/{id}/devices``)."""
+    alone, for lists of the same that are nested elsewhere (``/devices/{serial}``, ``/networks/{id}/devices``). Of
+    several (``/orders/{id}``, ``/orders/{number}``) the one by id."""
     by_segment = {
         endpoint.static_segments[-1:]: endpoint
         for endpoint in endpoints
         if len(endpoint.segments) == 2 and endpoint.ends_with_variable and endpoint.static_segments
     }
-    return by_segment | {
-        template_of(endpoint.segments[:-1]): endpoint
-        for endpoint in endpoints
-        if endpoint.ends_with_variable and endpoint.method == "get"
-    }
+    by_id_last = sorted(
+        (endpoint for endpoint in endpoints if endpoint.ends_with_variable and endpoint.method == "get"),
+        key=lambda endpoint: word_noun(endpoint.variables[-1])[-1:] == ("id",),
+    )
+    return by_segment | {template_of(endpoint.segments[:-1]): endpoint for endpoint in by_id_last}
 
 
 def _paging_names(pagination: Pagination) -> frozenset[str]:
@@ -263,6 +264,7 @@ def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, .
                 key=draft.key.value,
                 also=word_noun(draft.listed.record_name),
                 wanted=tuple(param for param in draft.demands.open if param not in from_config),
+                offered=arguments(draft.endpoint),
                 described={param.name: param for param in draft.endpoint.params if param.location == "path"},
             )
         )

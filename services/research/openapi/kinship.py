@@ -146,11 +146,9 @@ class Kinship:
             if same_word(word, subject[-1]):
                 yield from parents
         if len(subject) == 1:
-            initials = (
-                name for name in self._by_noun if len(name) > 1 and "".join(w[0] for w in name) == subject[0]
-            )
-            for name in initials:
-                yield from self._by_noun[name]
+            for name, parents in self._by_noun.items():
+                if _abbreviates(subject[0], name):
+                    yield from parents
 
     def _told(self, param: Param) -> Iterator[Noun]:
         """What a description says the value is the id of: ``ID of the legal hold policy``, ``Conversation ID``."""
@@ -159,9 +157,8 @@ class Kinship:
             if word not in _IDENTITY or "or" in said[max(at - 2, 0) : at + 8]:
                 continue  # of one thing or another: not one list's records
             before = (tuple(said[at - length : at]) for length in range(min(_LONGEST, at), 0, -1))
-            rest = said[at + 2 :] if said[at + 1 : at + 2] == ["of"] else []
-            rest = rest[1:] if rest and rest[0] in _FILLERS else rest
-            after = (tuple(rest[:length]) for length in range(min(_LONGEST, len(rest)), 0, -1))
+            named = _genitive(said[at + 1 :])
+            after = (tuple(named[:length]) for length in range(min(_LONGEST, len(named)), 0, -1))
             for names in (before, after):
                 found = next((name for name in names if name in self._by_noun), None)
                 if found is not None:
@@ -176,6 +173,16 @@ class Kinship:
                 yield Kin(0.87, parent, "is identified by its name, and is part of the path")
             elif not theirs:
                 yield Kin(0.75, parent, "is identified by its name")
+
+
+def _genitive(said: list[str]) -> list[str]:
+    """What follows ``of the``, without a possessor and a role: of ``a thread's parent message`` the message."""
+    if said[:1] != ["of"]:
+        return []
+    rest = said[2:] if said[1:2] and said[1] in _FILLERS else said[1:]
+    if rest[1:2] == ["s"]:
+        rest = rest[2:]
+    return rest[1:] if rest and rest[0] in _ROLES else rest
 
 
 def _needs_it_too(parent: Place, place: Place, variable: str) -> bool:
@@ -201,12 +208,13 @@ def _likeness(subject: Noun, name: Noun, parent: Place) -> float:
             return 0.86
         return 0.72 if rest <= _ROLES else 0.0
     if len(subject) == 1 and len(name) > 1:
-        return 0.74 if subject[0] == _initials(name) else 0.0
+        return 0.74 if _abbreviates(subject[0], name) else 0.0
     if len(subject) == len(name) and all(map(same_word, subject, name)):
         return 0.83
     return 0.0
 
 
-def _initials(name: Noun) -> str:
-    """``tos`` for terms of service; nothing for a single word."""
-    return "".join(word[0] for word in name) if len(name) > 1 else ""
+def _abbreviates(word: str, name: Noun) -> bool:
+    """``tos`` (as a singular ``to``) stands for terms of service."""
+    initials = "".join(each[0] for each in name)
+    return len(name) > 1 and word in (initials, singular(initials))

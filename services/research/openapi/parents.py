@@ -77,9 +77,9 @@ def _why(place: Place, forest: _Forest) -> str:
 def _next_constant(
     forest: _Forest, known: Mapping[tuple[Template, str], str], streams: int
 ) -> tuple[Template, str] | None:
-    """The variable that most waiting streams need next and that no list supplies. Only what could belong to an
-    account: it comes first in the path, or directly behind another constant (``{owner}/{repo}``), and a good part
-    of the API waits for it, or for what it leads to."""
+    """The variable that most waiting streams need next and that no list supplies, rather one that no waiting list
+    would supply either. Only what could belong to an account: it comes first in the path, or directly behind
+    another constant (``{owner}/{repo}``), and a good part of the API waits for it, or for what it leads to."""
     users: dict[tuple[Template, str], list[Place]] = defaultdict(list)
     for place in forest.waiting:
         missing = (name for name in place.variables if name not in place.constants)
@@ -89,7 +89,8 @@ def _next_constant(
         prefix = place.prefix(variable)
         if (prefix, variable) not in known and ("{}" not in "".join(prefix) or "{}" in prefix[-1]):
             users[prefix, variable].append(place)
-    for key in sorted(users, key=lambda key: (-len(users[key]), len(key[0]), key)):
+    hoped = {key: any(forest.could_supply(place, key[1], now=False) for place in users[key]) for key in users}
+    for key in sorted(users, key=lambda key: (hoped[key], -len(users[key]), len(key[0]), key)):
         if streams <= _SMALL_API or forest.reached_from(users[key]) >= _SHARE * streams:
             return key
     return None
@@ -163,9 +164,9 @@ class _Forest:
                 self._done[place.name] = place
         self.grow()
 
-    def could_supply(self, place: Place, variable: str) -> bool:
-        """Whether a list that has its place gives what the variable names, whatever else may be missing."""
-        kin = (each for each in self._kinship.of(place, variable) if each.place.name in self._done)
+    def could_supply(self, place: Place, variable: str, *, now: bool = True) -> bool:
+        """Whether a list (``now``: one that has its place) gives what the variable names, whatever else misses."""
+        kin = (each for each in self._kinship.of(place, variable) if not now or each.place.name in self._done)
         return any(bind(place, variable, [variable], each.place, frozenset()) for each in kin)
 
     def reached_from(self, places: list[Place]) -> int:

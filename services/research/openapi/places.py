@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from contracts.blueprint import Candidate, JsonPath, Parent
-from services.research.openapi.endpoint import VARIABLE, Param, segments_of
+from services.research.openapi.endpoint import VARIABLE, Endpoint, Param, segments_of
 from services.research.openapi.names import ACTIONS, PLUMBING, VERSION
 from services.research.openapi.words import noun, vocabulary, words
 
@@ -17,6 +18,7 @@ GENERIC = vocabulary(
 )
 """Words of a variable that say how a record is named, not which."""
 
+_ON_BEHALF = re.compile(r"(the )?(\w+ (id|identifier) (to|of|for)\b|(unique )?(id|identifier) of\b)")
 Noun = tuple[str, ...]
 Template = tuple[str, ...]
 
@@ -85,6 +87,19 @@ class Place:
         """What the document says of a variable of the path, or of a query parameter that a parent could supply."""
         asked = (param for param in (*self.wanted, *self.offered) if param.name == variable)
         return self.described.get(variable) or next(asked, None)
+
+
+def arguments(endpoint: Endpoint) -> tuple[Param, ...]:
+    """The optional parameters of a method call (``conversations.history``) that tell on whose behalf it is made.
+
+    Where resources are not in the path, what a path would demand is an argument, which documents of such APIs
+    seldom mark as required: the text says ``Conversation ID to fetch the history of``.
+    """
+    _, dot, method = endpoint.segments[-1].rpartition(".") if endpoint.segments else ("", "", "")
+    if not dot or set(words(method)) <= ACTIONS:
+        return ()
+    optional = (param for param in endpoint.params if param.location == "query" and not param.required)
+    return tuple(param for param in optional if _ON_BEHALF.match(param.text))
 
 
 def template_of(segments: Iterable[str]) -> Template:
