@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from contracts.errors import Rejected
 
 MAX_DEPTH = 12
 BASE_URLS = ("base_url", "api_url", "api_base_url", "server_url", "instance_url", "url", "endpoint", "host")
+SERVICE_ACCOUNT = re.compile(r"service_?account|credentials_json", re.IGNORECASE)
+"""Names that fields for the JSON of a service account's key go by."""
+_NO_TOKEN_URL = "http://localhost/no-token-endpoint"  # noqa: S105 - for an API without one
 _TOKEN_URL = re.compile(r"token.*ur[li]|ur[li].*token", re.IGNORECASE)
 
 Schema = dict[str, Any]
@@ -107,6 +112,8 @@ class _Filler:
         for name, part in properties.items() if isinstance(properties, dict) else ():
             if not path and name in self._given:
                 values[name] = self._given[name]
+            elif SERVICE_ACCOUNT.search(name) and self._form._resolved(part).get("airbyte_secret"):
+                values[name] = self._service_account()
             elif _TOKEN_URL.search(name):
                 if self._token_url is not None:
                     values[name] = self._token_url
@@ -167,12 +174,38 @@ class _Filler:
         self.accepted.add(text)
         return text
 
+    def _service_account(self) -> str:
+        """The JSON of a key, as Google issues them; its private key is a secret of its own."""
+        key = private_key()
+        digest = hashlib.sha256(f"{self._form.salt}/service account".encode()).hexdigest()
+        about = {
+            "type": "service_account",
+            "private_key_id": f"kit{digest[:37]}",
+            "client_email": f"kit{digest[:12]}@kit.iam.gserviceaccount.com",
+            "token_uri": self._token_url or _NO_TOKEN_URL,
+        }
+        text = json.dumps({**about, "private_key": key})
+        self.secrets |= {text, json.dumps(key)[1:-1], max(key.splitlines(), key=len)}
+        self.accepted.add(text)
+        return text
+
     def _holds_secrets(self, part: Any, depth: int) -> bool:
         node = self._form._resolved(part)
         if node.get("airbyte_secret") or depth > MAX_DEPTH:
             return bool(node.get("airbyte_secret"))
         parts = [*_options(node), *(node.get("properties") or {}).values()]
         return any(self._holds_secrets(each, depth + 1) for each in parts)
+
+
+@cache
+def private_key() -> str:
+    """A real RSA key in PEM form (PKCS #8), made once per process: it takes half a second."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(*form).decode()
 
 
 def _merged(outer: Schema, inner: Schema) -> Schema:
