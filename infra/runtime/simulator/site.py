@@ -67,7 +67,7 @@ class Site:
         self._recent: list[float] = []
 
     def answer(self, request: Request) -> Answer:
-        if request.method == "POST" and request.path in self.doors.token_paths:
+        if request.method == "POST" and request.path in self.doors.issuing_paths:
             return Answer(TOKEN, self.doors.token(request))
         found = self._routes.find(request.method, request.path)
         if found is None:

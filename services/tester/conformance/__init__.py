@@ -2,6 +2,18 @@
 
 from services.tester.conformance.bench import Pace, Subject
 from services.tester.conformance.binding import endpoints_of, parents_of
-from services.tester.conformance.kit import Judgement, Knowledge, conform, specify
+from services.tester.conformance.kit import VERSION, conform, specify
+from services.tester.conformance.session import Judgement, Knowledge, Say
 
-__all__ = ["Judgement", "Knowledge", "Pace", "Subject", "conform", "endpoints_of", "parents_of", "specify"]
+__all__ = [
+    "VERSION",
+    "Judgement",
+    "Knowledge",
+    "Pace",
+    "Say",
+    "Subject",
+    "conform",
+    "endpoints_of",
+    "parents_of",
+    "specify",
+]

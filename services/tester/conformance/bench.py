@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from airbyte_protocol.models import Type  # type: ignore[import-untyped]
 
+from contracts.blueprint import JsonPath
 from contracts.reports import Isolation
 from contracts.simulation import SimulatedApi
 from infra.runtime import sandbox
-from infra.runtime.sandbox import Limits
+from infra.runtime.sandbox import Limits, Stop
 from infra.runtime.simulator import Plan, Seen, Simulator
 from services.tester.conformance.configuration import Config, Form
-from services.tester.conformance.transcript import Checkpoint, Transcript
+from services.tester.conformance.given import Given
+from services.tester.conformance.leaks import leaked_forms, leaks
+from services.tester.conformance.transcript import Checkpoint, Problem, Transcript
 
-MIB = 1024 * 1024
+OUTPUT_BYTES = 512 * 1024 * 1024
 WATCH_EVERY_S = 0.05
 HOLDS_SECRETS = b'"CONNECTOR_CONFIG"'
 
@@ -40,16 +41,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class Pace:
-    """``runs`` processes work at a time, and as many more that mostly wait. ``command_s`` bounds each `check` and
-    the like, ``read_s`` each read, ``total_s`` all of them together. ``slack`` requests may go beyond ten times
-    those that a complete read takes. ``full`` adds what takes long: a server that fails for ever, every shape."""
+    """``runs`` processes work at a time, and ``waiting`` more that mostly wait. ``command_s`` bounds each `check`
+    and the like, ``read_s`` each read, ``total_s`` all of them together. ``slack`` requests may go beyond ten
+    times those that a complete read takes. ``full`` adds what takes long: a server that fails for ever, and every
+    stream in depth. ``many``: how many records are many."""
 
     full: bool = False
     runs: int = 2
+    waiting: int = 4
     command_s: float = 20.0
     read_s: float = 75.0
     total_s: float = 480.0
     slack: int = 200
+    many: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class Run:
         return self.transcript.stopped is None and not self.runaway
 
     @property
+    def out_of_time(self) -> bool:
+        """It was stopped because its time was up, which on a busy machine is nobody's fault."""
+        return self.transcript.stopped is Stop.WALL_TIME and not self.runaway
+
+    @property
     def ended(self) -> str:
         if self.runaway:
             return f"was killed after {len(self.requests)} requests, far more than a complete read takes"
@@ -96,13 +105,15 @@ class Bench:
         self.api = api
         self.isolation = isolation
         self.pace = pace or Pace()
-        self.form = Form({})
+        self.form: Form | Given = Form({})
         self.variables: dict[str, str] = {}
         self.runs = 0
+        self.cpu_s = 0.0
         self.leaks: dict[str, None] = {}
+        self.problems: dict[tuple[str, Problem], None] = {}
         self._folder = folder
         self._working = asyncio.Semaphore(self.pace.runs)
-        self._waiting = asyncio.Semaphore(self.pace.runs)
+        self._waiting = asyncio.Semaphore(self.pace.waiting)
 
     def accepted(self) -> frozenset[str]:
         """Every value of the config that the server has to let in, of any way to give credentials."""
@@ -129,8 +140,10 @@ class Bench:
         kill: Kill | None = None,
         bound: int | None = None,
         waits: bool = False,
+        trimmed: JsonPath | None = None,
     ) -> Run:
-        """``streams`` as `discover` gave them. ``bound``: how many requests a complete read may take."""
+        """``streams`` as `discover` gave them. ``bound``: how many requests a complete read may take. ``trimmed``:
+        of each record only the member at this path is kept."""
         catalog = {"streams": [configured(stream, incremental) for stream in streams]}
         files = {"catalog.json": json.dumps(catalog).encode()}
         if state is not None:
@@ -141,7 +154,7 @@ class Bench:
             variant,
             wall_s=self.pace.read_s,
             files=files,
-            streams=tuple(stream["name"] for stream in streams),
+            transcript=Transcript("read", tuple(stream["name"] for stream in streams), trimmed=trimmed),
             kill=kill,
             bound=bound,
             waits=waits,
@@ -155,7 +168,7 @@ class Bench:
         *,
         wall_s: float,
         files: dict[str, bytes] | None = None,
-        streams: tuple[str, ...] = (),
+        transcript: Transcript | None = None,
         kill: Kill | None = None,
         bound: int | None = None,
         listening: bool = True,
@@ -165,7 +178,7 @@ class Bench:
             self.runs += 1
             port = sandbox.free_port()
             path = self._folder / f"{self.runs}.sock"
-            limits = Limits(wall_s=wall_s, cpu_s=int(wall_s) + 5, output_bytes=64 * MIB)
+            limits = Limits(wall_s=wall_s, cpu_s=int(wall_s) + 5, output_bytes=OUTPUT_BYTES)
             async with Simulator(self.api, plan, socket=path) as simulator:
                 config = Config({})
                 files = dict(files or {})
@@ -187,9 +200,18 @@ class Bench:
                     readable=self.subject.readable,
                     isolation=self.isolation,
                 ) as session:
-                    run = await _follow(session, simulator, Transcript(command, streams), config, kill, bound)
-            self.leaks.update(dict.fromkeys(run.leaks))
+                    said = transcript or Transcript(command)
+                    run = await _follow(session, simulator, said, config, kill, bound)
+            self.take_account(run)
             return run
+
+    def take_account(self, run: Run) -> None:
+        """Keep what concerns all runs. The words of one that was killed may be cut in two: they prove nothing."""
+        self.cpu_s += run.transcript.cpu_s
+        self.leaks.update(dict.fromkeys(run.leaks))
+        if not run.transcript.killed and run.transcript.stopped is None:
+            command = run.transcript.command
+            self.problems.update(dict.fromkeys((command, problem) for problem in run.transcript.problems))
 
 
 def configured(stream: dict[str, Any], incremental: bool) -> dict[str, Any]:
@@ -214,8 +236,8 @@ async def _follow(
     bound: int | None,
 ) -> Run:
     """Read what it says until it ends, is killed, or asks without end."""
-    patterns = leaked_forms(config)
-    leaks: dict[str, None] = {}
+    forms = leaked_forms(config)
+    found: dict[str, None] = {}
     kept: tuple[Checkpoint, ...] = ()
     sent: signal.Signals | None = None
     runaway = asyncio.Event()
@@ -224,7 +246,7 @@ async def _follow(
         async for line in session.lines():
             kind = transcript.feed(line)
             if kind is not Type.CONTROL or HOLDS_SECRETS not in line:
-                leaks.update(dict.fromkeys(_leaks(line, patterns, f"`{transcript.command}` wrote to stdout")))
+                found.update(dict.fromkeys(leaks(line, forms, f"`{transcript.command}` wrote to stdout")))
             if kill is not None and sent is None and (sent := kill(transcript, kind)) is not None:
                 session.send(sent)
                 kept = tuple(transcript.checkpoints)
@@ -232,8 +254,8 @@ async def _follow(
     finally:
         watch.cancel()
     transcript.close(report, killed=sent is not None or runaway.is_set())
-    leaks.update(dict.fromkeys(_leaks(report.stderr, patterns, f"`{transcript.command}` wrote to stderr")))
-    return Run(transcript, simulator, runaway.is_set(), tuple(leaks), kept)
+    found.update(dict.fromkeys(leaks(report.stderr, forms, f"`{transcript.command}` wrote to stderr")))
+    return Run(transcript, simulator, runaway.is_set(), tuple(found), kept)
 
 
 async def _watch(session: sandbox.Session, simulator: Simulator, bound: int | None, runaway: asyncio.Event) -> None:
@@ -244,20 +266,3 @@ async def _watch(session: sandbox.Session, simulator: Simulator, bound: int | No
             session.send(signal.SIGKILL)
             return
         await asyncio.sleep(WATCH_EVERY_S)
-
-
-def leaked_forms(config: Config) -> dict[bytes, str]:
-    """How a secret may show: as it is, percent-encoded, in base64 alone or in a pair -> the way, for the report."""
-    forms: dict[bytes, str] = {}
-    for secret in config.secrets:
-        forms[secret.encode()] = "as it is"
-        forms[quote(secret, safe="").encode()] = "as it is"
-        forms[base64.b64encode(secret.encode())] = "in base64"
-        for other in config.accepted:
-            forms[base64.b64encode(f"{other}:{secret}".encode()).rstrip(b"=")] = "in a Basic header"
-        forms[base64.b64encode(f"{secret}:".encode()).rstrip(b"=")] = "in a Basic header"
-    return forms
-
-
-def _leaks(text: bytes, patterns: dict[bytes, str], where: str) -> list[str]:
-    return [f"{where} a secret of the config, {how}" for pattern, how in patterns.items() if pattern in text]

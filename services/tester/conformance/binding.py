@@ -11,6 +11,9 @@ from contracts.blueprint import ApiBlueprint, Choices, Stream, option_key
 from contracts.simulation import Endpoint, SimulatedApi
 
 _VARIABLE = re.compile(r"\{[^{}]+\}")
+_WORDS_ONLY = frozenset({"count", "page", "offset", "size"})
+"""What a response repeats of the request, which tells nobody where to go on."""
+
 _NAME = re.compile(r"\{([^{}]+)\}")
 
 
@@ -52,10 +55,13 @@ class Bound:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """Streams of one shape run through the same code of the connector."""
-        signals = tuple(sorted(signal.kind for signal in self.endpoint.signals))
+        """Streams of one shape run through the same code of the connector: how they are let in, how their pages
+        are asked for and announced, whether they are incremental, how they hang on parents."""
+        signals = tuple(sorted({s.kind for s in self.endpoint.signals} - _WORDS_ONLY))
         position = self.endpoint.position
+        auth = None if self.endpoint.auth is None else tuple(repr(way) for way in self.endpoint.auth)
         return (
+            auth,
             position.kind,
             position.location,
             signals,

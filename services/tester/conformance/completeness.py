@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from contracts.blueprint import JsonPath
 from contracts.reports import Check
-from infra.runtime.simulator import Plan, Size
+from infra.runtime.simulator import Size
 from infra.runtime.simulator.plan import Count
 from services.tester.conformance.bench import Bench, Run
-from services.tester.conformance.binding import Bound, ancestors
-from services.tester.conformance.checks import requests_of, suspects_of, verdict
+from services.tester.conformance.binding import Bound
+from services.tester.conformance.checks import requests_of, skipped, suspects_of, verdict
 from services.tester.conformance.comparison import Comparison, compare, dig
+from services.tester.conformance.reading import Reading, bound_of, plan_for, ran_out_of_time, read_all, too_slow
 
 KIND = "completeness"
 SIZES: dict[str, int | Size] = {
@@ -28,57 +27,15 @@ DEALT: tuple[int | Size, ...] = (Size(plus=1), 0, Size(), 1, Size(plus=-1))
 """The sizes of nested streams: one after the other over the parents."""
 
 NESTED = "over-parents"
-SLACK_FACTOR = 10
 PARENTS = len(DEALT)
 DEEP_PARENTS = 3
-GRANDPARENTS = 2
 """Records of the parents: as many as there are sizes where there is one level of them. Deeper, where lists
 multiply, fewer: three with two above them, which is enough to tell the levels apart."""
 
-RESTARTS = 6
 
-
-@dataclass(frozen=True)
-class Reading:
-    """One run with the streams that it is to judge."""
-
-    case: str
-    run: Run
-    streams: tuple[Bound, ...]
-
-
-def plan_for(bench: Bench, streams: Iterable[Bound], count: Count, *, parents: int = 3, **knobs: object) -> Plan:
-    """``count`` records in the endpoints of ``streams``, ``parents`` in those right above, a few further up."""
-    streams = list(streams)
-    above = {key for one in streams for key in (*ancestors(one.endpoint, bench.api), *one.reads_first)}
-    right_above = {s.endpoint for one in streams for b in one.endpoint.bindings for s in b.sources}
-    alone = {key for one in streams for key in one.query_parents}
-    return Plan(
-        records=count,
-        counts={
-            **dict.fromkeys(above, GRANDPARENTS),
-            **dict.fromkeys(right_above, parents),
-            **dict.fromkeys(alone, 1),
-        },
-        secrets=bench.accepted(),
-        variables=bench.variables,
-        **knobs,  # type: ignore[arg-type]
-    )
-
-
-def bound_of(bench: Bench, streams: Iterable[Bound], pages: int = 2, parents: int = 3) -> int:
-    """How many requests a read may take before it is called endless: ten times what it needs, and some."""
-    needed = 0
-    for one in streams:
-        lists = [GRANDPARENTS**level for level in range(one.depth)]
-        needed += sum(lists) * 2 + (lists[-1] * parents if lists else 1) * (pages + 1)
-    return bench.pace.slack + SLACK_FACTOR * needed
-
-
-async def read_sizes(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
-    """All streams without parents in one run per size."""
-    runs = await asyncio.gather(*(_read(bench, case, streams, count, 3) for case, count in SIZES.items()))
-    return [reading for readings in runs for reading in readings]
+async def read_size(bench: Bench, case: str, streams: Sequence[Bound]) -> list[Reading]:
+    """All streams without parents in one run, with as many records as `SIZES` says."""
+    return await _read(bench, case, streams, SIZES[case], 3)
 
 
 async def read_nested(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
@@ -87,48 +44,55 @@ async def read_nested(bench: Bench, streams: Sequence[Bound]) -> list[Reading]:
 
 
 async def _read(bench: Bench, case: str, streams: Sequence[Bound], count: Count, parents: int) -> list[Reading]:
-    """One run, and where it had to be killed another with the streams that it had not begun: one that never ends
-    is not to be the fault of the next."""
-    readings: list[Reading] = []
-    left = list(streams)
-    for _ in range(RESTARTS):
-        run = await bench.read(
-            plan_for(bench, left, count, parents=parents),
-            [one.catalog for one in left],
-            bound=bound_of(bench, left, parents=parents),
-        )
-        begun = [one for one in left if one.name in run.transcript.statuses]
-        waiting = [one for one in left if one.name not in run.transcript.statuses]
-        if run.finished or not begun or not waiting:
-            return [*readings, Reading(case, run, tuple(left))]
-        readings.append(Reading(case, run, tuple(begun)))
-        left = waiting
-    return [*readings, Reading(case, run, tuple(left))]
+    return await read_all(
+        bench, case, streams, lambda some: plan_for(bench, some, count, parents=parents), parents=parents
+    )
 
 
 def judge(reading: Reading, one: Bound) -> list[Check]:
-    """Completeness of one stream in one run, and that its primary keys are unique."""
+    """Completeness of one stream in one run, and that its primary keys are unique. CPU work: for a thread."""
     run = reading.run
     comparison = compared(run, one)
-    transcript = run.transcript
-    said = "" if transcript.completed(one.name) else f"; it is not COMPLETE, the connector {run.ended}"
-    words = transcript.complaint_about(one.name) if said else ""
-    complaint = f": {words}" if words else ""
-    checks = [
-        verdict(
-            comparison.exact and not said,
-            KIND,
-            one.name,
-            reading.case,
-            f"{comparison.words}{said}{complaint}",
-            suspects=suspects_of(comparison, run, one),
-            observed=f"{comparison.words}; {requests_of(run, one)}",
-        )
-    ]
+    if ran_out_of_time(run, one) and not comparison.repeated and not comparison.strange:
+        return [too_slow(run, one, reading.case)]
+    checks = [_complete(run, one, reading.case, comparison)]
     key = one.catalog.get("source_defined_primary_key") or []
     if reading.case in ("page+1", NESTED) and key and _is_unique(one, key):
         checks.append(_key_is_unique(run, one, key))
     return checks
+
+
+def _complete(run: Run, one: Bound, case: str, comparison: Comparison) -> Check:
+    transcript = run.transcript
+    said = "" if transcript.completed(one.name) else f"; it is not COMPLETE, the connector {run.ended}"
+    words = transcript.complaint_about(one.name) if said else ""
+    complaint = f": {words}" if words else ""
+    return verdict(
+        comparison.exact and not said,
+        KIND,
+        one.name,
+        case,
+        f"{comparison.words}{said}{complaint}",
+        suspects=suspects_of(comparison, run, one),
+        observed=f"{comparison.words}; {requests_of(run, one)}",
+    )
+
+
+async def read_many(bench: Bench, one: Bound) -> Run:
+    """Many records of one stream, below a single parent if it is nested."""
+    many = bench.pace.many
+    pages = -(-many // one.endpoint.size.default)
+    plan = plan_for(bench, [one], many, parents=1, grandparents=1)
+    bound = bound_of(bench, [one], pages, parents=1)
+    return await bench.read(plan, [one.catalog], bound=bound, trimmed=identity_of(one))
+
+
+def judge_many(run: Run, one: Bound, many: int) -> Check:
+    """Time may run out where the connector keeps to a slow rate: what came until then is looked at. CPU work."""
+    comparison = compared(run, one)
+    if ran_out_of_time(run, one) and not comparison.repeated and not comparison.strange:
+        return skipped(KIND, one.name, str(many), f"time was up at {comparison.words}, each of them once")
+    return _complete(run, one, str(many), comparison)
 
 
 def compared(run: Run, one: Bound) -> Comparison:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jsonschema import Draft7Validator
@@ -12,21 +12,19 @@ from jsonschema.protocols import Validator
 from contracts.reports import Check
 from services.tester.conformance.bench import Bench, Run
 from services.tester.conformance.checks import failed, passed, verdict
-from services.tester.conformance.transcript import Transcript
 
 RECORDS_VALIDATED = 60
 
 
-def judge_protocol(transcripts: Iterable[Transcript], streams: Sequence[str]) -> list[Check]:
-    """One check for the connector and one for each stream, over all runs."""
-    broken: dict[str | None, dict[str, None]] = {}
-    for transcript in transcripts:
-        for problem in transcript.problems:
-            place = problem.stream if problem.stream in streams else None
-            broken.setdefault(place, {})[f"`{transcript.command}`: {problem.text}"] = None
+def judge_protocol(bench: Bench, streams: Sequence[str]) -> list[Check]:
+    """One check for the connector and one for each stream, over all runs that were not killed."""
+    broken: dict[str | None, list[str]] = {}
+    for command, problem in bench.problems:
+        place = problem.stream if problem.stream in streams else None
+        broken.setdefault(place, []).append(f"`{command}`: {problem.text}")
     checks = []
     for place in (None, *streams):
-        texts = list(broken.get(place, ()))
+        texts = broken.get(place, [])
         checks.append(verdict(not texts, "protocol", place, "messages", "; ".join(texts[:5])))
     return checks
 

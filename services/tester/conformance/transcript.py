@@ -15,7 +15,9 @@ from airbyte_protocol.models import AirbyteMessage, TraceType, Type  # type: ign
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from contracts.blueprint import JsonPath
 from infra.runtime.sandbox import Report, Stop
+from services.tester.conformance.comparison import dig
 
 MAX_PROBLEMS = 20
 TERMINAL = ("COMPLETE", "INCOMPLETE")
@@ -49,10 +51,12 @@ class Checkpoint:
 
 @dataclass
 class Transcript:
-    """Everything that one run said. Fed line by line, then `close`d with the sandbox's report."""
+    """Everything that one run said. Fed line by line, then `close`d with the sandbox's report. ``trimmed``: of each
+    record only the member at this path is kept, where there are too many to keep them whole."""
 
     command: str
     streams: tuple[str, ...] = ()
+    trimmed: JsonPath | None = None
     spec: dict[str, Any] | None = None
     status: str | None = None
     status_message: str = ""
@@ -68,6 +72,7 @@ class Transcript:
     stopped: Stop | None = None
     killed: bool = False
     stderr: str = ""
+    cpu_s: float = 0.0
     _since_state: dict[str, int] = field(default_factory=dict)
 
     def feed(self, line: bytes) -> Type | None:
@@ -100,6 +105,7 @@ class Transcript:
         """The process has ended; ``killed``: because we wanted it to."""
         self.exit_code, self.signal, self.stopped = report.exit_code, report.signal, report.stopped
         self.stderr = report.stderr.decode(errors="replace")
+        self.cpu_s = report.cpu_s
         self.killed = killed
         if not killed and self.stopped is None:
             self._judge_end()
@@ -156,7 +162,7 @@ class Transcript:
                 )
         elif said and said[-1] in TERMINAL:
             self._broken(f"a record after {said[-1]}", stream)
-        self.records[stream].append(data)
+        self.records[stream].append(data if self.trimmed is None else _only(data, self.trimmed))
         self._since_state[stream] = self._since_state.get(stream, 0) + 1
 
     def _state(self, message: AirbyteMessage) -> None:
@@ -214,6 +220,14 @@ class Transcript:
                 self._broken(f"exit code 0, but the stream's status is {said[-1] if said else 'missing'}", stream)
             if said[-1:] == ["COMPLETE"] and self._since_state.get(stream):
                 self._broken(f"COMPLETE, with {self._since_state[stream]} records after the last STATE", stream)
+
+
+def _only(record: dict[str, Any], path: JsonPath) -> dict[str, Any]:
+    value: Any = dig(record, path)
+    for key in reversed(path):
+        value = {key: value}
+    kept: dict[str, Any] = value
+    return kept
 
 
 def read(command: str, output: Iterable[bytes], report: Report, streams: tuple[str, ...] = ()) -> Transcript:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.tester.conformance.continuation import names_a_day
+from services.tester.conformance.incremental import names_a_day
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,255 @@
+"""One judgement: the checks so far, and the order in which they are made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.errors import Rejected
+from contracts.reports import Check, Outcome, StreamProof
+from services.tester.conformance import (
+    commands,
+    completeness,
+    conduct,
+    failures,
+    incremental,
+    isolation,
+    resume,
+    termination,
+)
+from services.tester.conformance.bench import Bench, Run
+from services.tester.conformance.binding import Bindings, Bound, bind, grouped
+from services.tester.conformance.checks import failed
+from services.tester.conformance.configuration import Form
+from services.tester.conformance.given import Given
+from services.tester.conformance.observation import observed
+from services.tester.conformance.reading import Reading
+from services.tester.conformance.variables import free_variables
+
+STREAMS_TOGETHER = 40
+"""Read in one run, so that one that is endless or slow takes few others with it."""
+
+INCREMENTAL_TOGETHER = 24
+STATUSES = (401, 403, 404)
+
+Say = Callable[[str], Awaitable[None]]
+Job = Awaitable[list[Check]]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known about the connector besides itself; all of it optional.
+
+    ``endpoints``: stream -> endpoint key. ``parents``: stream -> variable -> parent stream. ``fields``: path
+    variable -> the config's field that fills it. ``missing``: streams that are rightly not in the catalog -> why.
+    ``streams``: all that there should be.
+    """
+
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    streams: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict: every check, and for each stream whether it was read completely. ``runs`` processes of the
+    connector were started for it, which took ``cpu_s`` seconds of CPU."""
+
+    checks: tuple[Check, ...]
+    streams: tuple[StreamProof, ...]
+    runs: int = 0
+    cpu_s: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return not any(check.outcome is Outcome.FAILED for check in self.checks)
+
+
+class Session:
+    """Fill in the form, ask the commands, read everything."""
+
+    def __init__(self, bench: Bench, known: Knowledge, config: Mapping[str, Any] | None, say: Say) -> None:
+        self.bench = bench
+        self.known = known
+        self.say = say
+        self.checks: list[Check] = []
+        self.catalog: list[dict[str, Any]] = []
+        self.bindings = Bindings((), {})
+        self._config = config
+
+    async def judge(self, specified: Run) -> None:
+        if not self._fill_in_form(specified):
+            return
+        await self._commands()
+        if self.catalog:
+            await self._bind()
+            await asyncio.gather(*self._reads())
+        self.checks += conduct.judge_protocol(self.bench, self._names())
+        self.checks.append(conduct.judge_secrets(self.bench))
+
+    # --- before anything is read ----------------------------------------------------------------
+
+    def _fill_in_form(self, specified: Run) -> bool:
+        """Fill in the form of the config."""
+        bench, spec = self.bench, specified.transcript.spec
+        bench.take_account(specified)
+        try:
+            if spec is None:
+                said = specified.transcript
+                raise Rejected(f"`spec` gave no specification; it {said.ended}. {said.complaint}")
+            bench.form = Form(spec) if self._config is None else Given(spec, self._config)
+            config = bench.form.fill("http://localhost", None)
+        except Rejected as problem:
+            self.checks.append(failed("protocol", None, "spec", problem.what))
+            return False
+        bench.variables = free_variables(
+            bench.api, config.values, self.known.fields, frozenset(self.known.endpoints.values())
+        )
+        return True
+
+    async def _commands(self) -> None:
+        await self.say("asking spec, check and discover")
+        (self.catalog, given), credentials = await asyncio.gather(
+            commands.discover(self.bench), commands.judge_check(self.bench)
+        )
+        self.checks += [*credentials, given]
+        self.checks += [
+            failed("discovery", name, "present", "the stream is not in the connector's catalog")
+            for name in self.known.streams
+            if self.catalog and name not in self._names() and name not in self.known.missing
+        ]
+
+    async def _bind(self) -> None:
+        endpoints = dict(self.known.endpoints)
+        untold = [stream for stream in self.catalog if stream["name"] not in endpoints]
+        if untold:
+            await self.say(f"finding out what {len(untold)} streams read")
+            endpoints |= await observed(self.bench, untold)
+        self.bindings = bind(self.catalog, self.bench.api, endpoints, self.known.parents)
+
+    # --- the reads ------------------------------------------------------------------------------
+
+    def _reads(self) -> Iterator[Awaitable[None]]:
+        """All jobs; how many processes run at a time is the bench's business. Those that wait begin first."""
+        full = self.bench.pace.full
+        deep = list(self.bindings.bound) if full else self.bindings.one_of_each_shape()
+        flat = [one for one in deep if one.flat] or deep
+        if deep:
+            yield self._told(f"judging {len(deep)} of {len(self.bindings.bound)} streams in depth")
+        for job in self._waiting(deep, flat) if deep else ():
+            yield self._into(job)
+        for group in grouped(self.bindings.bound):
+            for some in _parted(group, STREAMS_TOGETHER):
+                if group[0].depth == 0:
+                    for case in completeness.SIZES:
+                        yield self._complete(case, some)
+                else:
+                    yield self._complete(completeness.NESTED, some)
+        for one in deep:
+            yield self._many(one)
+        for job in self._working(deep, flat) if deep else ():
+            yield self._into(job)
+
+    def _waiting(self, deep: list[Bound], flat: list[Bound]) -> Iterator[Job]:
+        """Failures, where the connector mostly waits before it tries again."""
+        bench = self.bench
+        paged = [one for one in flat if one.endpoint.position.kind != "none"] or flat
+        yield failures.judge_trouble(bench, paged[:1], failures.SILENCE)
+        for group in grouped(deep):
+            for some in _parted(group, STREAMS_TOGETHER):
+                for trouble in failures.TROUBLES:
+                    yield failures.judge_trouble(bench, some, trouble)
+                for kind in termination.CASES:
+                    yield termination.judge_termination(bench, some, kind)
+        for place, status in enumerate((*STATUSES, 503) if bench.pace.full else STATUSES):
+            victims = flat if bench.pace.full else [flat[place % len(flat)]]
+            yield isolation.judge_isolation(bench, victims, flat, status)
+        yield commands.judge_refused_read(bench, flat)
+
+    def _working(self, deep: list[Bound], flat: list[Bound]) -> Iterator[Job]:
+        bench = self.bench
+        # in groups: an endpoint that is somebody's parent has few records, so as not to multiply
+        for group in grouped(deep):
+            for some in _parted(group, STREAMS_TOGETHER):
+                yield termination.judge_empty_page(bench, some)
+                yield resume.judge_killed_together(bench, some)
+        for one in deep:
+            yield _alone(resume.judge_every_checkpoint(bench, one))
+            if one.incremental and one.filtered:
+                yield _alone(resume.judge_every_checkpoint(bench, one, "descending"))
+        for group in grouped([one for one in self.bindings.bound if one.incremental]):
+            for some in _parted(group, INCREMENTAL_TOGETHER):
+                yield incremental.judge_incremental(bench, some)
+        yield _alone(resume.judge_sigterm(bench, flat))
+        yield commands.judge_unknown_stream(bench)
+        for way in range(1, len(bench.form.variants)):
+            yield commands.judge_other_way(bench, flat[0], way)
+
+    async def _told(self, words: str) -> None:
+        await self.say(words)
+
+    async def _into(self, job: Job) -> None:
+        self.checks += await job
+
+    async def _complete(self, case: str, streams: list[Bound]) -> None:
+        if case == completeness.NESTED:
+            readings = await completeness.read_nested(self.bench, streams)
+        else:
+            readings = await completeness.read_size(self.bench, case, streams)
+        for reading in readings:
+            self.checks += await asyncio.to_thread(_judged, reading)
+        await self.say(f"{len(streams)} streams read: {case}")
+
+    async def _many(self, one: Bound) -> None:
+        if one.endpoint.records.shape == "single":
+            return
+        many = self.bench.pace.many
+        run = await completeness.read_many(self.bench, one)
+        self.checks.append(await asyncio.to_thread(completeness.judge_many, run, one, many))
+        await self.say(f"{one.name} read: {many} records")
+
+    # --- the verdict ----------------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        return [stream["name"] for stream in self.catalog]
+
+    def judgement(self) -> Judgement:
+        names = dict.fromkeys((*self.known.streams, *self._names()))
+        checks = sorted(self.checks, key=lambda check: check.id)
+        proofs = tuple(self._proof(name, checks) for name in names)
+        return Judgement(tuple(checks), proofs, self.bench.runs, self.bench.cpu_s)
+
+    def _proof(self, name: str, checks: Iterable[Check]) -> StreamProof:
+        """A stream is proven if it was read completely at every size, and no other check of it failed."""
+        own = [check for check in checks if check.stream == name]
+        bad = [check for check in own if check.outcome is Outcome.FAILED]
+        late = [check for check in checks if check.id == f"termination/connector/time-{name}"]
+        read = [check for check in own if check.kind == completeness.KIND]
+        reason = self.known.missing.get(name) or self.bindings.unbound.get(name) or ""
+        if not reason and (worst := [*bad, *late]):
+            reason = f"{worst[0].id}: {worst[0].message}"[:300]
+        if not reason and not read:
+            reason = "it was never read"
+        return StreamProof(stream=name, proven=not reason, reason=reason)
+
+
+def _judged(reading: Reading) -> list[Check]:
+    """Completeness of all streams of a run; in the largest that their records fit the schema, too."""
+    checks = []
+    for one in reading.streams:
+        checks += completeness.judge(reading, one)
+        if reading.case in ("3-pages", completeness.NESTED):
+            checks.append(conduct.judge_schema(one.catalog, reading.run.transcript.of(one.name)))
+    return checks
+
+
+async def _alone(job: Awaitable[Check]) -> list[Check]:
+    return [await job]
+
+
+def _parted(streams: Sequence[Bound], size: int) -> list[list[Bound]]:
+    return [list(streams[start : start + size]) for start in range(0, len(streams), size)]
