@@ -62,6 +62,17 @@ class Isolation(Frozen):
     note: str = ""
 
 
+class KitRun(Frozen):
+    """One judgement of the conformance kit. ``full``: every stream in depth, not one of each shape. ``runs``
+    processes of the connector were started and took ``cpu_s`` seconds of CPU; ``duration_s`` is wall clock."""
+
+    version: str
+    full: bool = False
+    runs: int = 0
+    cpu_s: float = 0
+    duration_s: float = 0
+
+
 class TestReport(Frozen):
     """Bound by hash to what was run: an old result is never read as a new one. Seconds are wall clock."""
 
@@ -76,6 +87,7 @@ class TestReport(Frozen):
     streams: tuple[StreamProof, ...] = ()
     degraded: tuple[str, ...] = ()
     duration_s: float = Field(default=0, ge=0)
+    kit: KitRun | None = None
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:
@@ -119,12 +131,26 @@ class Finding(Frozen):
     stream: str | None = None
 
 
+class ConformanceSummary(Frozen):
+    """The kit's report in numbers; ``report`` and ``page`` are its places in the package."""
+
+    report: str
+    page: str
+    kit: str
+    passed: int
+    failed: int
+    skipped: int
+    proven: int
+    streams: int
+
+
 class ReviewReport(Frozen):
-    """Bound by hash to the tree that was reviewed; ``score`` 0 to 100."""
+    """Bound by hash to the tree that was reviewed; ``score`` 0 to 100. ``conformance``: what it rests on."""
 
     code: Sha256
     score: int = Field(ge=0, le=100)
     findings: tuple[Finding, ...] = ()
+    conformance: ConformanceSummary | None = None
 
 
 class Feedback(Frozen):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contracts.artifacts import Tree
+from contracts.conformance import CONFORMANCE_JSON, CONFORMANCE_PAGE, conformance_of
 from contracts.errors import Permanent
 from contracts.reports import ReviewReport, TestReport, results_json
+from infra.runtime.conformance_page import page
 from services.publisher.versions import stamp
 
 RESULTS = "tests/test_results.json"
@@ -30,7 +32,13 @@ def merge(name: str, version: str, code: Tree, tests: Tree, report: TestReport) 
     misplaced += [path for path in code if path.startswith("tests/")]
     if misplaced:
         raise Permanent("tests belong below tests/ and code beside it", where=misplaced[0])
-    return {**stamp(code, package_name(name), version), **tests, RESULTS: results_json(report)}
+    judged = conformance_of(report, distribution_name(name))
+    results = {
+        RESULTS: results_json(report),
+        CONFORMANCE_JSON: judged.encode(),
+        CONFORMANCE_PAGE: page(judged),
+    }
+    return {**stamp(code, package_name(name), version), **tests, **results}
 
 
 def check_evidence(code_sha256: str, tests_sha256: str, report: TestReport, review: ReviewReport) -> None:

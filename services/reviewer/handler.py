@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contracts.artifacts import JSON_MEDIA_TYPE, ArtifactRef
 from contracts.blueprint import ApiBlueprint
+from contracts.conformance import summary_of
 from contracts.errors import Permanent, Rejected
 from contracts.events import Fact, ReviewApproved, ReviewRejected
 from contracts.pipeline import PipelineState
@@ -40,7 +41,12 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
     findings = await _findings(settings, job.state, blueprint, tested, workspace, tools)
     known, proof = ApiBlueprint.model_validate_json(blueprint), TestReport.model_validate_json(tested)
     judgement = verdict.judge(findings, known, proof, min_score=settings.min_score)
-    review = ReviewReport(code=code_ref.sha256, score=verdict.score(findings), findings=tuple(findings))
+    review = ReviewReport(
+        code=code_ref.sha256,
+        score=verdict.score(findings),
+        findings=tuple(findings),
+        conformance=summary_of(proof),
+    )
     review_ref = await tools.artifacts.put(review.model_dump_json().encode(), JSON_MEDIA_TYPE)
     await tools.progress(f"score {review.score}: {judgement.reason}")
     if judgement.blame is None:

@@ -8,6 +8,7 @@ from typing import Any
 from contracts.blueprint import ApiBlueprint
 from contracts.reports import Finding, TestReport
 from infra.runtime.toolchain.pins import RUNTIME, pins
+from services.reviewer.evidence import evidence_findings
 from services.reviewer.layout import layout_findings
 from services.reviewer.papers import paper_findings
 from services.reviewer.secret_scan import secret_findings
@@ -50,6 +51,7 @@ def _all(subject: Subject, public_text: str) -> Iterator[Finding]:
         return  # too large to be a connector: not worth the time that reading it would take
     yield from paper_findings(subject, pins(), RUNTIME)
     yield from stream_findings(subject)
+    yield from evidence_findings(subject)
     public_texts = frozenset(_texts(subject.blueprint.model_dump(mode="json")))
     for tests, sources in ((False, subject.source), (True, subject.test_source)):
         for path, content in sources.items():

@@ -54,6 +54,7 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
         streams=tested.streams,
         degraded=state.degraded,
         duration_s=round(monotonic() - began, 3),
+        kit=tested.kit,
     )
     proven = sum(proof.proven for proof in tested.streams)
     await tools.progress(f"{proven} of {len(tested.streams)} streams read completely")

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from contracts.artifacts import Tree
 from contracts.blueprint import ApiBlueprint
+from contracts.conformance import JUDGED_API, JudgedApi
 from contracts.errors import Rejected
 from contracts.events import TesterMode
-from contracts.reports import Check, Feedback, Isolation, StreamProof, TestCase
+from contracts.reports import Check, Feedback, Isolation, KitRun, StreamProof, TestCase
 from contracts.simulation import SimulatedApi
 from infra.runtime import sandbox
 from infra.runtime.sandbox import Limits
@@ -23,20 +24,22 @@ from services.tester.conformance import (
     Judgement,
     Knowledge,
     Pace,
+    Say,
     Subject,
     conform,
     endpoints_of,
     parents_of,
     specify,
 )
-from services.tester.conformance.kit import Say
 from services.tester.naming import configured, fields_of
 from services.tester.package_tests.cases import read_ledger
 from services.tester.package_tests.fix import rewrite
 from services.tester.package_tests.run import LIMITS, run_tests
 from services.tester.package_tests.write import Material, concessions_of, write_tests
+from services.tester.publication import for_publication
 from services.tester.settings import Settings
 
+MAX_API_BYTES = 4 * 1024 * 1024
 COMPILE = Limits(wall_s=30, cpu_s=30)
 
 
@@ -66,6 +69,7 @@ class Tested:
     cases: tuple[TestCase, ...]
     streams: tuple[StreamProof, ...]
     isolation: Isolation
+    kit: KitRun
 
 
 async def examine(
@@ -118,13 +122,14 @@ async def examine(
         try:
             material = Material(package.module, spec, api, known) if spec is not None else None
             tests = await asyncio.to_thread(_tests_for, package, mode, material)
+            tests = {**tests, **await asyncio.to_thread(_published, api, known)}
             await say(f"running {sum(path.startswith('tests/test_') for path in tests)} files of tests")
             cases = await _run(package, tests, workspace, python, settings, isolation)
             judgement: Judgement = await judging
         finally:
             judging.cancel()
             await asyncio.gather(judging, return_exceptions=True)
-    return Tested(tests, (*judgement.checks, *gaps), cases, judgement.streams, isolation)
+    return Tested(tests, (*judgement.checks, *gaps), cases, judgement.streams, isolation, judgement.run)
 
 
 def knowledge_of(package: Package) -> tuple[SimulatedApi, Knowledge, list[Check]]:
@@ -155,6 +160,18 @@ def _tests_for(package: Package, mode: TesterMode, material: Material | None) ->
     except Rejected:  # the form of the config: the kit fails it, with the same words
         return package.tests
     return package.tests if mode is TesterMode.RERUN and _still_apply(package.tests, written) else written
+
+
+def _published(api: SimulatedApi, known: Knowledge) -> Tree:
+    """The simulated API for the package, so that anybody can judge the connector again; none that is too large."""
+    judged = JudgedApi(
+        api=for_publication(api, known.endpoints.values()),
+        endpoints=dict(known.endpoints),
+        parents={stream: dict(parents) for stream, parents in known.parents.items()},
+        fields=dict(known.fields),
+    )
+    content = judged.model_dump_json(exclude_defaults=True).encode()
+    return {JUDGED_API: content} if len(content) <= MAX_API_BYTES else {}
 
 
 def _still_apply(tests: Tree, written: Tree) -> bool:

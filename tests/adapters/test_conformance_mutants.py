@@ -31,7 +31,7 @@ async def judge(folder: Path, mutant: str | None, knowledge: Knowledge, pace: Pa
         folder=folder / "sockets",
         isolation=await sandbox.probe(),
         knowledge=knowledge,
-        pace=pace,
+        pace=pace or Pace(many=200),
     )
 
 
@@ -53,11 +53,28 @@ async def test_right_connector_passes_every_check(folder):
         "completeness/notes/over-parents",
         "failures/contacts/429",
         "failures/deals/500",
+        "failures/notes/429-date",
+        "failures/deals/429-rate-limit-headers",
+        "failures/contacts/broken-json",
+        "failures/deals/cut-body",
+        "failures/notes/reset",
+        "failures/contacts/time-out",
+        "failures/contacts/always-401",
+        "failures/deals/always-403",
+        "failures/contacts/always-404",
+        "failures/deals/beside-always-401",
+        "completeness/contacts/200",
+        "completeness/notes/200",
         "termination/deals/repeated-page",
         "termination/deals/endless",
         "incremental/contacts/no-loss",
         "incremental/contacts/only-changes",
         "resume/deals/killed",
+        "resume/contacts/every-checkpoint",
+        "resume/contacts/every-checkpoint-newest-first",
+        "resume/deals/every-checkpoint",
+        "resume/notes/every-checkpoint",
+        "protocol/connector/sigterm",
         "auth/connector/read-wrong",
         "secrets/connector/output",
     } <= judged
@@ -71,7 +88,7 @@ async def test_streams_are_matched_by_what_they_read_when_nobody_says(folder):
 
 @pytest.mark.slow
 async def test_everything_in_full_passes_too(folder):
-    judgement = await judge(folder, None, KNOWN, Pace(full=True))
+    judgement = await judge(folder, None, KNOWN, Pace(full=True, many=200))
     assert judgement.ok
     assert any(check.id.endswith("/always-503") for check in judgement.checks)
 
@@ -86,11 +103,11 @@ QUICK = frozenset(
         "repeats_the_last_record",
         "exits_with_0_on_failure",
         "checkpoints_ahead_of_its_records",
-        "loses_what_is_new",
-        "skips_the_last_parent",
+        "takes_only_what_is_newer",
+        "takes_broken_json_as_the_end",
     }
 )
-"""One of each kind; the others run in ``make test-all``."""
+"""Ten of all kinds; the others run in ``make test-all``."""
 
 
 @pytest.mark.parametrize(

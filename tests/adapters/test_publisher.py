@@ -77,7 +77,8 @@ async def test_a_published_connector_is_in_the_output_folder_and_in_the_artifact
     assert fact.version == "0.1.0"
     tree = await publish.artifacts.get_tree(fact.package)
     assert read_tree(publish.shown) == tree
-    assert {*sample.package(), *sample.package_tests(), "tests/test_results.json"} == set(tree)
+    results = {"tests/test_results.json", "tests/conformance.json", "tests/conformance.html"}
+    assert {*sample.package(), *sample.package_tests(), *results} == set(tree)
     names = {path.name for path in publish.version("0.1.0").iterdir()}
     wheel, sdist = "source_tiny-0.1.0-py3-none-any.whl", "source_tiny-0.1.0.tar.gz"
     assert names == {wheel, sdist, "report.json", "review.json", "catalogue.json", "pipeline"}

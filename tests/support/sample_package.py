@@ -6,7 +6,7 @@ from contracts.artifacts import JSON_MEDIA_TYPE, Tree, TreeManifest
 from contracts.blueprint import ApiBlueprint
 from contracts.events import TesterMode
 from contracts.pipeline import PipelineState
-from contracts.reports import Check, Isolation, Outcome, ReviewReport, StreamProof, TestCase, TestReport
+from contracts.reports import Check, Isolation, KitRun, Outcome, ReviewReport, StreamProof, TestCase, TestReport
 from infra.runtime import clock
 from infra.runtime.agent import Artifacts
 
@@ -120,9 +120,13 @@ def report(code: Tree, tests: Tree) -> TestReport:
         tests=TreeManifest.of(tests).ref.sha256,
         fixtures="0" * 64,
         isolation=Isolation(kind="bubblewrap"),
-        checks=(Check(id="completeness/contacts/page", kind="completeness", outcome=Outcome.PASSED),),
+        checks=tuple(
+            Check(id=f"{kind}/contacts/case", kind=kind, outcome=Outcome.PASSED)
+            for kind in ("completeness", "failures", "protocol", "secrets", "termination")
+        ),
         cases=(TestCase(id="tests/test_read.py::test_reads", outcome=Outcome.PASSED),),
         streams=(StreamProof(stream="contacts", proven=True),),
+        kit=KitRun(version="1", runs=12, cpu_s=3.5, duration_s=4.2),
     )
 
 

@@ -17,11 +17,13 @@ from contracts.simulation import (
 )
 
 SOURCE = """
-import json, sys, time, urllib.error, urllib.request
+import http.client, json, sys, time, urllib.error, urllib.request
+from email.utils import parsedate_to_datetime
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}}
 STREAMS = ("contacts", "deals", "notes")
 INCREMENTAL = ("contacts",)
+NOTHING = {"data": [], "has_more": False, "items": [], "next": None, "notes": [], "total": 0}
 
 
 class ConfigProblem(Exception):
@@ -48,19 +50,30 @@ def error(message, kind, stream=None):
     trace(type="ERROR", error=content)
 
 
+def wait_s(headers):
+    after = headers.get("Retry-After") or ""
+    if after.isdigit():
+        return float(after)
+    reset = parsedate_to_datetime(after).timestamp() if after else float(headers.get("X-RateLimit-Reset") or 0)
+    return max(0.1, reset - time.time())
+
+
 def get(config, path, **query):
     url = config["base_url"] + path + "?" + "&".join(f"{k}={v}" for k, v in query.items())
     headers = {"Authorization": "Bearer " + config["credentials"]["token"]}
     for attempt in range(4):
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=3) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
             if problem.code == 401:
                 raise ConfigProblem("the token is refused (401)") from None
             if problem.code not in (429, 500, 502, 503) or attempt == 3:
                 raise OSError(f"GET {path} answered {problem.code}") from None
-            time.sleep(float(problem.headers.get("Retry-After") or 0.1))
+            time.sleep(wait_s(problem.headers))
+        except (OSError, ValueError, http.client.HTTPException) as problem:
+            if attempt == 3:
+                raise OSError(f"GET {path} gave no answer: {type(problem).__name__}") from None
 
 
 def contacts(config, state):
@@ -156,6 +169,7 @@ def discover():
         modes = ["full_refresh", "incremental"] if name in INCREMENTAL else ["full_refresh"]
         stream = {"name": name, "json_schema": SCHEMA, "supported_sync_modes": modes}
         stream["source_defined_primary_key"] = [["id"]]
+        stream["is_resumable"] = name != "notes"
         if name in INCREMENTAL:
             stream |= {"source_defined_cursor": True, "default_cursor_field": ["updated_at"]}
         streams.append(stream)
@@ -208,12 +222,12 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     "reads_only_the_first_page": ('cursor = body["next"]', "cursor = None", "completeness/deals/page+1"),
     "swallows_a_500": (
         "if problem.code not in (429, 500, 502, 503) or attempt == 3:",
-        "if problem.code == 500:\n                return {'data': [], 'has_more': False, 'items': [], 'next': None,"
-        " 'notes': [], 'total': 0}\n            if problem.code not in (429, 502, 503) or attempt == 3:",
+        "if problem.code == 500:\n                return NOTHING\n"
+        "            if problem.code not in (429, 502, 503) or attempt == 3:",
         "failures/",
     ),
     "does_not_wait_for_retry_after": (
-        'time.sleep(float(problem.headers.get("Retry-After") or 0.1))',
+        "time.sleep(wait_s(problem.headers))",
         "time.sleep(0.05)",
         "failures/contacts/429",
     ),
@@ -293,6 +307,73 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         '{"page": page, "since"',
         '{"page": page + 1, "since"',
         "resume/contacts/killed",
+    ),
+    "takes_only_what_is_newer": (
+        "        newest = max(",
+        "        since = state.get('since', '')\n"
+        "        seen = body['data'] = [r for r in seen if r['updated_at'] > since]\n"
+        "        newest = max(",
+        "incremental/contacts/no-loss",
+    ),
+    "begins_again_when_restarted": (
+        'state.get("cursor"), set()',
+        "None, set()",
+        "resume/deals/every-checkpoint",
+    ),
+    "forgets_what_came_before_a_restart": (
+        'state.get("page", 1), None',
+        'state.get("page", 1) + (state.get("page", 0) > 2), None',
+        "resume/contacts/every-checkpoint",
+    ),
+    "gives_up_after_many_pages": (
+        'done = not body["has_more"]',
+        'done = not body["has_more"] or page > 20',
+        "completeness/contacts/200",
+    ),
+    "does_not_understand_a_date": (
+        "parsedate_to_datetime(after).timestamp() if after else",
+        "0 if after else",
+        "failures/contacts/429-date",
+    ),
+    "does_not_know_rate_limit_headers": (
+        'headers.get("X-RateLimit-Reset") or 0',
+        "0",
+        "failures/contacts/429-rate-limit-headers",
+    ),
+    "takes_broken_json_as_the_end": (
+        '            if attempt == 3:\n                raise OSError(f"GET {path} gave',
+        "            if isinstance(problem, ValueError):\n                return NOTHING\n"
+        '            if attempt == 3:\n                raise OSError(f"GET {path} gave',
+        "failures/contacts/broken-json",
+    ),
+    "takes_a_cut_body_as_the_end": (
+        '            if attempt == 3:\n                raise OSError(f"GET {path} gave',
+        "            if isinstance(problem, http.client.IncompleteRead):\n                return NOTHING\n"
+        '            if attempt == 3:\n                raise OSError(f"GET {path} gave',
+        "failures/contacts/cut-body",
+    ),
+    "takes_silence_as_the_end": (
+        '            if attempt == 3:\n                raise OSError(f"GET {path} gave',
+        "            if isinstance(problem, TimeoutError):\n                return NOTHING\n"
+        '            if attempt == 3:\n                raise OSError(f"GET {path} gave',
+        "failures/contacts/time-out",
+    ),
+    "takes_a_reset_as_the_end": (
+        '            if attempt == 3:\n                raise OSError(f"GET {path} gave',
+        "            if isinstance(problem, ConnectionError):\n                return NOTHING\n"
+        '            if attempt == 3:\n                raise OSError(f"GET {path} gave',
+        "failures/contacts/reset",
+    ),
+    "ends_a_sigterm_with_an_error": (
+        "    failed = False\n    for name in wanted:",
+        "    import signal\n    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+        "    failed = False\n    for name in wanted:",
+        "protocol/connector/sigterm",
+    ),
+    "takes_a_missing_list_for_an_empty_one": (
+        "            if problem.code == 401:",
+        "            if problem.code == 404:\n                return NOTHING\n            if problem.code == 401:",
+        "failures/contacts/always-404",
     ),
     "skips_the_last_parent": ("for contact in parents:", "for contact in parents[:-1]:", "completeness/notes/"),
     "declares_a_wrong_schema": ('"id": {"type": "integer"}', '"id": {"type": "string"}', "schema/"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.errors import Rejected
-from services.tester.conformance.bench import leaked_forms
+from services.tester.conformance.leaks import leaked_forms
 from services.tester.conformance.configuration import Form
 
 SECRET = {"type": "string", "airbyte_secret": True}

@@ -5,8 +5,10 @@ import tomllib
 import pytest
 
 from contracts.artifacts import TreeManifest
+from contracts.conformance import conformance_of
 from contracts.errors import Permanent
 from contracts.reports import ReviewReport, results_json
+from infra.runtime.conformance_page import page
 from services.publisher.package import RESULTS, check_evidence, merge
 from services.publisher.trial import check_spec
 from services.publisher.versions import next_version, parse_version, stamp
@@ -68,7 +70,14 @@ def test_merge_holds_code_tests_and_results() -> None:
     code, tests = sample.package(), sample.package_tests()
     report = sample.report(code, tests)
     tree = merge("tiny", "0.1.0", code, tests, report)
-    assert tree == {**code, **tests, RESULTS: results_json(report)}
+    judged = conformance_of(report, "source-tiny")
+    assert tree == {
+        **code,
+        **tests,
+        RESULTS: results_json(report),
+        "tests/conformance.json": judged.encode(),
+        "tests/conformance.html": page(judged),
+    }
 
 
 @pytest.mark.parametrize(("code", "tests"), [({"tests/a.py": b""}, {}), ({}, {"src/source_tiny/client.py": b""})])

@@ -45,7 +45,10 @@ class Fault:
     """Something goes wrong on ``endpoint`` (``None``: on any), counted over the requests that match and that were
     let in: from the ``first`` (1 is the first), ``times`` times (``None``: always).
 
-    ``retry_after``: seconds, ``"date"`` for an HTTP date one second ahead, or ``None`` for no header.
+    ``retry_after``: seconds; ``"date"``: an HTTP date (RFC 9110, section 10.2.3); ``"reset"``: the headers
+    ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (seconds since 1970) in its place; ``None``: no header.
+    Both moments are the next whole second that is at least one second ahead. ``lasts_s``: once it has struck,
+    it strikes for so long, however often that is: whoever does not wait meets it again.
     """
 
     kind: FaultKind
@@ -53,8 +56,9 @@ class Fault:
     first: int = 1
     times: int | None = 1
     status: int = 500
-    retry_after: int | Literal["date"] | None = None
+    retry_after: int | Literal["date", "reset"] | None = None
     delay_s: float = 0.0
+    lasts_s: float | None = None
 
     def hits(self, endpoint: str, number: int) -> bool:
         """Whether it strikes the ``number``-th matching request (counted from 1)."""

@@ -149,7 +149,10 @@ class Connection:
 def _retry_after(fault: Fault) -> tuple[tuple[str, str], ...]:
     if fault.retry_after is None:
         return ()
+    if isinstance(fault.retry_after, int):
+        return (("Retry-After", str(fault.retry_after)),)
+    at = (clock.now() + timedelta(seconds=2)).replace(microsecond=0)
     if fault.retry_after == "date":
-        at = (clock.now() + timedelta(seconds=1)).replace(microsecond=0)
         return (("Retry-After", format_datetime(at, usegmt=True)),)
-    return (("Retry-After", str(fault.retry_after)),)
+    limits = {"Limit": "100", "Remaining": "0", "Reset": str(int(at.timestamp()))}
+    return tuple((f"X-RateLimit-{name}", value) for name, value in limits.items())

@@ -64,6 +64,7 @@ class Site:
         self._plan = plan
         self._now_s = now_s
         self._chances = [0] * len(plan.faults)
+        self._struck_s: dict[int, float] = {}
         self._recent: list[float] = []
 
     def answer(self, request: Request) -> Answer:
@@ -105,9 +106,18 @@ class Site:
         for n, fault in enumerate(self._plan.faults):
             if fault.endpoint in (None, endpoint):
                 self._chances[n] += 1
-                if due is None and fault.hits(endpoint, self._chances[n]):
+                if due is None and self._is_due(n, fault, endpoint):
                     due = fault
         return due
+
+    def _is_due(self, n: int, fault: Fault, endpoint: str) -> bool:
+        now = self._now_s()
+        if fault.lasts_s is not None and n in self._struck_s:
+            return now < self._struck_s[n] + fault.lasts_s
+        if not fault.hits(endpoint, self._chances[n]):
+            return False
+        self._struck_s[n] = now
+        return True
 
     def _records(
         self, endpoint: Endpoint, variables: Mapping[str, str], request: Request, fault: Fault | None

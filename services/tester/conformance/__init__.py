@@ -2,8 +2,8 @@
 
 from services.tester.conformance.bench import Pace, Subject
 from services.tester.conformance.binding import endpoints_of, parents_of
-from services.tester.conformance.kit import VERSION, conform, specify
-from services.tester.conformance.session import Judgement, Knowledge, Say
+from services.tester.conformance.kit import conform, specify
+from services.tester.conformance.session import VERSION, Judgement, Knowledge, Say
 
 __all__ = [
     "VERSION",

@@ -17,9 +17,6 @@ from services.tester.conformance.bench import Bench, Pace, Run, Subject
 from services.tester.conformance.checks import failed
 from services.tester.conformance.session import Judgement, Knowledge, Say, Session
 
-VERSION = "2"
-"""Raised when a connector that passed may not pass any more."""
-
 
 async def conform(
     subject: Subject,

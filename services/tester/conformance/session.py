@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from contracts.errors import Rejected
-from contracts.reports import Check, Outcome, StreamProof
+from contracts.reports import Check, KitRun, Outcome, StreamProof
 from services.tester.conformance import (
     commands,
     completeness,
@@ -27,6 +28,9 @@ from services.tester.conformance.given import Given
 from services.tester.conformance.observation import observed
 from services.tester.conformance.reading import Reading
 from services.tester.conformance.variables import free_variables
+
+VERSION = "2"
+"""Raised when a connector that passed may not pass any more."""
 
 STREAMS_TOGETHER = 40
 """Read in one run, so that one that is endless or slow takes few others with it."""
@@ -56,13 +60,11 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict: every check, and for each stream whether it was read completely. ``runs`` processes of the
-    connector were started for it, which took ``cpu_s`` seconds of CPU."""
+    """The verdict: every check, and for each stream whether it was read completely."""
 
     checks: tuple[Check, ...]
     streams: tuple[StreamProof, ...]
-    runs: int = 0
-    cpu_s: float = 0.0
+    run: KitRun
 
     @property
     def ok(self) -> bool:
@@ -80,6 +82,7 @@ class Session:
         self.catalog: list[dict[str, Any]] = []
         self.bindings = Bindings((), {})
         self._config = config
+        self._began_s = monotonic()
 
     async def judge(self, specified: Run) -> None:
         if not self._fill_in_form(specified):
@@ -221,7 +224,14 @@ class Session:
         names = dict.fromkeys((*self.known.streams, *self._names()))
         checks = sorted(self.checks, key=lambda check: check.id)
         proofs = tuple(self._proof(name, checks) for name in names)
-        return Judgement(tuple(checks), proofs, self.bench.runs, self.bench.cpu_s)
+        run = KitRun(
+            version=VERSION,
+            full=self.bench.pace.full,
+            runs=self.bench.runs,
+            cpu_s=round(self.bench.cpu_s, 1),
+            duration_s=round(monotonic() - self._began_s, 1),
+        )
+        return Judgement(tuple(checks), proofs, run)
 
     def _proof(self, name: str, checks: Iterable[Check]) -> StreamProof:
         """A stream is proven if it was read completely at every size, and no other check of it failed."""

@@ -10,7 +10,7 @@ from typing import Any
 from contracts.artifacts import Tree
 from contracts.simulation import AuthWay, OAuth2Check, SimulatedApi
 from services.tester.conformance.binding import Bindings, bind
-from services.tester.conformance.kit import Knowledge
+from services.tester.conformance.session import Knowledge
 from services.tester.conformance.variables import free_variables
 from services.tester.package_tests import cases as kinds
 from services.tester.package_tests.canned import ACCESS_TOKEN, ORIGIN, Canned, canned, ways_of
