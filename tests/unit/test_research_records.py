@@ -66,6 +66,95 @@ def test_nested_records_without_a_strong_key_take_the_parents_field_in() -> None
     assert found.primary_key.value == (("cart_id",), ("number",))
 
 
+def test_the_path_by_id_decides_where_there_are_several() -> None:
+    record = obj(OrderNumber="string", OrderID="string")
+    one = obj(OrderID="string")
+    paths = {
+        "/orders/{OrderID}": get(one, variable("OrderID")),
+        "/orders/{OrderNumber}": get(one, variable("OrderNumber")),
+    }
+    assert key_of("/orders", record, **paths).value == (("OrderID",),)
+
+
+def test_a_number_that_fetches_one_anywhere_needs_no_parent() -> None:
+    paths = {
+        "/sites": get(array(obj(id="string"))),
+        "/sites/{site_id}/meters": get(array(obj(site_id="string", serial="string")), variable("site_id")),
+        "/meters/{serial}": get(obj(serial="string"), variable("serial")),
+    }
+    found = named(blueprint(paths), "meters").primary_key
+    assert found.value == (("serial",),)
+    assert found.confidence > 0.75
+
+
+def told(text: str, kind: str = "string") -> Any:
+    return {"type": kind, "description": text}
+
+
+@pytest.mark.parametrize(
+    ("path", "record", "key"),
+    [
+        ("/users", obj(key=told("This property is no longer available."), id="string"), ("id",)),
+        ("/users", obj(key=told("Deprecated."), accountId=told("Uniquely identifies the user.")), ("accountId",)),
+        ("/watchers", obj(name="string", accountId=told("Uniquely identifies the user.")), ("accountId",)),
+        ("/orders", obj(userId=told("The unique identifier of the user"), total="integer"), None),
+        ("/projects", obj(uuid=told("Unique ID of new projects."), id=told("The ID.")), ("id",)),
+        ("/records", obj(id=obj(space_id="string", record_id="string"), values="object"), ("id", "record_id")),
+        ("/group/bulk", obj(groupId="string", name="string"), ("groupId",)),
+        ("/messages/clicks", obj(MessageID="string", Platform="string", Geo="string", Link="string"), None),
+        ("/boards", obj(idBoard="string", desc="string"), ("idBoard",)),
+        ("/commits", obj(hash="string", message="string"), ("hash",)),
+        (
+            "/customers",
+            obj(customer=obj(id="string", email="string"), card=obj(number="string")),
+            ("customer", "id"),
+        ),
+        ("/rates", obj(rate="number", number="number"), None),
+        ("/nodes", obj(identifier="string", label="string"), ("identifier",)),
+    ],
+)
+def test_keys_are_told_from_what_looks_like_one(path: str, record: Any, key: Any) -> None:
+    found = stream(path, get(array(record))).primary_key.value
+    assert found == (None if key is None else (key,))
+
+
+@pytest.mark.parametrize(
+    ("record", "key"),
+    [
+        (obj(schemeId="string", typeId="string"), (("schemeId",), ("typeId",))),
+        (obj(user_id="string", group_id="string", role="string"), (("user_id",), ("group_id",))),
+        (
+            obj(user=obj(uuid="string"), space=obj(uuid="string"), permission="string"),
+            (("user", "uuid"), ("space", "uuid")),
+        ),
+        (obj(document_id="string", document_id_guid="string"), None),
+        (obj(user_id="string", group_id="string", a="string", b="string", c="string"), None),
+    ],
+)
+def test_rows_that_tie_others_together_have_a_key_of_all(record: Any, key: Any) -> None:
+    assert stream("/memberships", get(array(record))).primary_key.value == key
+
+
+def test_a_name_is_less_sure_below_a_parent() -> None:
+    item = get(obj(name="string"), variable("repo"), variable("name"))
+    record = obj(name="string", sha="string")
+    paths = {
+        "/repos": get(array(obj(id="string"))),
+        "/repos/{repo}/branches": get(array(record), variable("repo")),
+        "/repos/{repo}/branches/{name}": item,
+    }
+    found = named(blueprint(paths), "branches").primary_key
+    assert found.value == (("name",),)
+    assert found.confidence < 0.65
+
+
+def test_undescribed_records_have_a_named_gap_and_the_usual_key_to_try() -> None:
+    found = blueprint({"/things": get(None), "/things/{id}": get(None, variable("id"))})
+    assert found.streams[0].primary_key.value is None
+    assert [option.value for option in found.streams[0].primary_key.alternatives] == [(("id",),)]
+    assert any(gap.subject == "streams.things.primary_key" for gap in found.gaps)
+
+
 # --- increments ------------------------------------------------------------------------------------
 
 RECORD = obj(id="string", created_at=TIME, updated_at=TIME)

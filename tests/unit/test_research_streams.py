@@ -155,6 +155,105 @@ def test_the_same_list_by_get_and_post_is_one_stream() -> None:
     assert [entry.request.value.method for entry in blueprint(paths).streams] == ["GET"]
 
 
+def omitted(paths: dict[str, Any]) -> dict[str, str]:
+    """What is left out beside ``/things``, and why."""
+    found = blueprint({"/things": get(array(THING)), **paths})
+    return {gap.subject: gap.reason for gap in found.omitted}
+
+
+@pytest.mark.parametrize(
+    ("path", "response"),
+    [
+        ("/account", obj(data=obj(id="string", email="string", teams=array(THING)))),
+        (
+            "/config",
+            obj(type="string", enabled="boolean", repository=obj(id="string", links=obj(clone=array(THING)))),
+        ),
+        ("/contentFiltering", obj(blocked=array(THING), allowedUrlPatterns=array({"type": "string"}))),
+        ("/mail_settings", obj(copies=array(THING), replyAddress="string")),
+        ("/latency/metrics", obj(region="string", environment="string", times=array(THING))),
+        ("/files.info", obj(file=obj(id="string"), comments=array(THING), paging=obj(pages="integer"))),
+        (
+            "/team/{team_id}/wage-setting",
+            obj(wage_setting=obj(title="string", overtime="boolean", jobs=array(THING))),
+        ),
+    ],
+)
+def test_one_object_with_a_list_in_it_is_no_stream(path: str, response: Any) -> None:
+    reason = omitted({path: get(response, *([variable("team_id")] if "{" in path else []))})[f"GET {path}"]
+    assert "one object that contains lists" in reason
+
+
+def test_one_record_in_the_envelope_of_its_list_is_no_stream() -> None:
+    envelope = obj(Invoices=array(obj(InvoiceID="string")), Warnings=array(THING))
+    reasons = omitted(
+        {
+            "/Invoices": get(envelope, query("page", "integer")),
+            "/Invoices/{InvoiceID}": get(envelope, variable("InvoiceID")),
+            "/custom-objects/{container}": get(
+                obj(custom_objects=array(THING), total="integer"), variable("container")
+            ),
+        }
+    )
+    assert reasons["GET /Invoices/{InvoiceID}"] == "it reads one record, in the envelope of a list"
+    assert "GET /custom-objects/{container}" not in reasons
+    assert "GET /Invoices" not in reasons
+
+
+@pytest.mark.parametrize(
+    "path", ["/issue/picker", "/jql/suggestions", "/field/suggestions/search", "/autocomplete"]
+)
+def test_suggestions_are_no_list(path: str) -> None:
+    assert "suggests" in omitted({path: get(obj(results=array(THING)))})[f"GET {path}"]
+
+
+def test_a_list_under_an_old_path_is_one_stream() -> None:
+    text = (
+        "Returns all transactions that changed the balance, the latest first. This used the path /balance/history."
+    )
+    row = obj(transaction_id="string")
+    reasons = omitted(
+        {
+            "/balance/history": get(array(row), description=text),
+            "/balance_transactions": get(array(row), description=text),
+            "/v0/rows": get(array(obj(row_id="string")), deprecated=True),
+            "/rows": get(array(obj(row_id="string"))),
+            "/cities": get(array(obj(code="string")), description="Returns a list."),
+            "/countries": get(array(obj(code="string")), description="Returns a list."),
+        }
+    )
+    assert reasons == {
+        "GET /balance/history": "the same list is read by GET /balance_transactions",
+        "GET /v0/rows": "deprecated: the same list is read by GET /rows",
+    }
+
+
+def test_paging_that_is_packed_into_one_parameter_makes_a_list_too() -> None:
+    packed = {
+        "in": "query",
+        "name": "q",
+        "content": {"application/json": {"schema": obj(page="integer", page_size="integer")}},
+    }
+    response = obj(
+        columns=array({"type": "string"}), labels="object", title="string", order="object", result=array(THING)
+    )
+    found = stream("/api/layer/", get(response, packed))
+    assert found.selector.value.path == ("result",)
+    assert found.request.confidence > 0.6
+
+
+def test_an_object_of_which_nothing_is_said_is_judged_by_its_path() -> None:
+    found = blueprint(
+        {
+            "/things": get({"type": "object"}, query("page", "integer")),
+            "/things/{id}": get({"type": "object"}, variable("id")),
+            "/stats": get({"type": "object"}),
+        }
+    )
+    assert [entry.name for entry in found.streams] == ["things"]
+    assert found.streams[0].selector.value.path != ()
+
+
 def test_names_are_plural_short_unique_and_stable() -> None:
     paths = {
         "/api/v1/projects/{project_id}/tasks": get(array(THING), variable("project_id")),

@@ -34,7 +34,12 @@ from services.research.openapi.paging_habits import Habits, habits_of
 from services.research.openapi.parameters import Demands, can_be_asked_for, config_parameters, demands
 from services.research.openapi.parents import Tree, grow
 from services.research.openapi.places import Place, arguments, template_of
-from services.research.openapi.primary_key import PrimaryKey, composite_candidates, primary_key_candidates
+from services.research.openapi.primary_key import (
+    Detail,
+    PrimaryKey,
+    composite_candidates,
+    primary_key_candidates,
+)
 from services.research.openapi.ranking import candidate, decide
 from services.research.openapi.rate_limit import find_rate_limit
 from services.research.openapi.schema import schema_candidate
@@ -151,8 +156,7 @@ def _draft(name: str, entry: ListEndpoint, details: Mapping[tuple[str, ...], End
     endpoint, gaps = entry.endpoint, []
     noun = record_noun(endpoint, path[-1] if path else "")
     detail = details.get(template_of(endpoint.segments)) or details.get(endpoint.static_segments[-1:])
-    hint = (detail.variables[-1], detail.evidence("the endpoint of one record")) if detail else None
-    keys = primary_key_candidates(endpoint, record, noun, hint)
+    keys = primary_key_candidates(endpoint, record, noun, Detail.of(detail) if detail else None)
     best_key = max(keys, key=lambda option: option.confidence, default=None)
     if best_key is not None:
         keys += composite_candidates(endpoint, record, best_key, endpoint.variables)

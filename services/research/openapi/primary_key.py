@@ -2,66 +2,92 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.blueprint import Candidate, Evidence, JsonPath
 from services.research.openapi.endpoint import Endpoint, type_of
+from services.research.openapi.key_names import GENERIC, IDS, NAMES, by_name, out_of_use, told_as_unique
 from services.research.openapi.ranking import candidate
-from services.research.openapi.words import noun, words
+from services.research.openapi.words import noun, vocabulary, words
 
 PrimaryKey = tuple[JsonPath, ...]
+Keys = list[Candidate[PrimaryKey | None]]
 
-_ID = {"id": 0.85, "uuid": 0.8, "guid": 0.8, "gid": 0.75, "sid": 0.8, "uid": 0.7, "oid": 0.65, "pk": 0.75}
-_NAMES = {"key": 0.5, "code": 0.45, "slug": 0.45, "number": 0.4, "token": 0.4, "handle": 0.4, "login": 0.35}
-_WEAK = {"name": 0.25, "ts": 0.3, "email": 0.25, "url": 0.15}
-_OF_ANYTHING = {("resource", "id"), ("record", "id"), ("entity", "id"), ("object", "id"), ("item", "id")}
-_UNIQUE = re.compile(r"\bunique(ly)?\b.{0,40}\b(id|identif\w+|key|reference|name|number|code)\b|\bprimary key\b")
-_GENERIC_VARIABLE = {
-    "id",
-    "uuid",
-    "guid",
-    "key",
-    "slug",
-    "identifier",
-    "gid",
-    "sid",
-    "code",
-    "name",
-    "number",
-    "or",
-}
+_REPEATED = 0.62
+"""At most how sure a name or number is that may be used once more under the next parent."""
+_SURE = 0.6
+_FACETS = vocabulary(
+    "bulk search mapping status availability detail summary info overview updated deleted latest list"
+)
+"""``/ports/statuses`` tells one thing more of each port: its rows are ports."""
+
+
+class Detail(NamedTuple):
+    """The endpoint for one record of a list: the last ``variable`` of its path; ``alone``: no other is needed."""
+
+    variable: str
+    alone: bool
+    evidence: Evidence
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> Detail:
+        alone = len(endpoint.variables) == 1
+        return cls(endpoint.variables[-1], alone, endpoint.evidence("the endpoint of one record"))
 
 
 def primary_key_candidates(
-    endpoint: Endpoint, record: dict[str, Any], record_noun: tuple[str, ...], detail: tuple[str, Evidence] | None
-) -> list[Candidate[PrimaryKey | None]]:
-    """Ranked by confidence later. ``record_noun`` is the resource in the singular; ``detail`` the path variable of
-    the endpoint for one such record (``contact_id``) and where it stands: strong evidence for a field that fits."""
+    endpoint: Endpoint, record: dict[str, Any], record_noun: tuple[str, ...], detail: Detail | None
+) -> Keys:
+    """Ranked by confidence later. ``record_noun`` is the resource in the singular; the variable of ``detail`` is
+    strong evidence for a field that fits it."""
     properties: dict[str, Any] = record.get("properties", {})
+    if not properties:
+        return _undescribed(endpoint, detail)
     required = set(record.get("required", ()))
-    found: list[Candidate[PrimaryKey | None]] = []
+    plain = max(
+        (_score(endpoint, name, schema, record_noun)[0] for name, schema in _plain_ids(properties)), default=0
+    )
+    found: Keys = []
     for name, schema in properties.items():
         if type_of(schema) == "object":
             found += _inside(endpoint, name, schema, record_noun)
         if type_of(schema) not in ("string", "integer", "number", ""):
             continue
-        score, note = _score(name, schema, record_noun)
-        if detail is not None and (match := _fits(detail[0], name, record_noun)) > 0:
-            score, note = max(score, 0.45) + match, f"{note}, and {{{detail[0]}}} fetches one by it"
+        score, note = _score(endpoint, name, schema, record_noun)
+        asked = _fits(detail.variable, name, record_noun) if detail is not None else 0.0
+        if plain and words(name) != ("id",):
+            score = min(score, plain - 0.05)
+        if detail is not None and asked > 0:
+            score, note = max(score, 0.45) + asked, f"{note}, and {{{detail.variable}}} fetches one by it"
         if score <= 0:
             continue
         score += 0.04 if name in required else 0.0
+        if endpoint.variables and words(name)[-1] in NAMES and not (asked and detail and detail.alone):
+            score = min(score, _REPEATED)
         evidence = [endpoint.response_evidence((name,), note)]
         if detail is not None:
-            evidence.append(detail[1])
+            evidence.append(detail.evidence)
         found.append(candidate(((name,),), score, *evidence))
+    if all(option.confidence < _SURE for option in found):
+        found += _of_others(endpoint, properties, record_noun)
     return found
 
 
-def _inside(
-    endpoint: Endpoint, name: str, schema: dict[str, Any], record_noun: tuple[str, ...]
-) -> list[Candidate[PrimaryKey | None]]:
+def _plain_ids(properties: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [
+        (name, schema)
+        for name, schema in properties.items()
+        if words(name) == ("id",) and type_of(schema) in ("string", "integer", "number", "")
+    ]
+
+
+def _undescribed(endpoint: Endpoint, detail: Detail | None) -> Keys:
+    """The usual name, too weak to be taken, as something to try."""
+    note = endpoint.evidence("the records are not described; most have an id")
+    return [candidate((("id",),), 0.3, note, *((detail.evidence,) if detail else ()))]
+
+
+def _inside(endpoint: Endpoint, name: str, schema: dict[str, Any], record_noun: tuple[str, ...]) -> Keys:
     """An ``id`` that is an object of ids, or an object named after the resource that holds the id."""
     members = [
         key for key, member in schema.get("properties", {}).items() if type_of(member) in ("string", "integer")
@@ -71,9 +97,9 @@ def _inside(
         record_noun and record_noun[-1] in words(name) and words(name)[-1] in ("info", "details")
     ):
         return []
-    found: list[Candidate[PrimaryKey | None]] = []
+    found: Keys = []
     for member in members:
-        score, note = _score(member, schema["properties"][member], record_noun)
+        score, note = _score(endpoint, member, schema["properties"][member], record_noun)
         if score >= 0.4:
             evidence = endpoint.response_evidence((name, member), note)
             found.append(candidate(((name, member),), score - 0.05, evidence))
@@ -84,42 +110,76 @@ def _inside(
     return found
 
 
-def _score(name: str, schema: dict[str, Any], record_noun: tuple[str, ...]) -> tuple[float, str]:
+def _of_others(endpoint: Endpoint, properties: dict[str, Any], record_noun: tuple[str, ...]) -> Keys:
+    """Records without an identity of their own: a wrapper around one thing, or a row that ties others together."""
+    things = {name: key for name, schema in properties.items() if (key := _id_of(schema)) is not None}
+    if len(things) == 1:
+        ((name, key),) = things.items()
+        if noun(name) == record_noun:
+            note = f"the record wraps a {' '.join(record_noun)}"
+            sure = 0.38 if endpoint.variables else 0.6
+            return [candidate(((name, key),), sure, endpoint.response_evidence((name, key), note))]
+    ids = [
+        name
+        for name, schema in properties.items()
+        if len(words(name)) > 1 and words(name)[-1] in IDS and type_of(schema) in ("string", "integer")
+    ]
+    ids = [
+        name
+        for name in ids
+        if not any(words(name)[: len(words(other))] == words(other) for other in ids if other != name)
+    ]
+    tied: PrimaryKey = (*((name,) for name in ids), *((name, key) for name, key in things.items()))
+    others = len(properties) - len(tied)
+    if not 2 <= len(tied) <= 3 or others > 2:
+        return []
+    return [
+        candidate(tied, 0.58 - 0.05 * others, endpoint.evidence("the record ties these together, and little else"))
+    ]
+
+
+def _id_of(schema: dict[str, Any]) -> str | None:
+    """The member that identifies the object that a schema describes, if one certainly does."""
+    if type_of(schema) != "object":
+        return None
+    properties = schema.get("properties", {})
+    sure = (name for name in properties if len(words(name)) == 1 and IDS.get(words(name)[0], 0) >= 0.75)
+    return next((name for name in sure if type_of(properties[name]) in ("string", "integer", "")), None)
+
+
+def _score(
+    endpoint: Endpoint, name: str, schema: dict[str, Any], record_noun: tuple[str, ...]
+) -> tuple[float, str]:
     own = words(name)
     if not own:
         return 0.0, ""
-    score, note = _by_name(name, own, record_noun)
-    if _UNIQUE.search(str(schema.get("description", "")).lower()):
+    score, note = by_name(name, own, record_noun)
+    before = _faceted(endpoint)
+    if score == 0.0 and len(own) > 1 and own[-1] in IDS and set(noun(name)[:-1]) <= before:
+        score = 0.5
+    if own[-1] in NAMES and type_of(schema) == "number":
+        score = 0.0
+    text = str(schema.get("description", "")).lower()[:2000]
+    if told_as_unique(text, own, (*record_noun, *before)):
         note += ", described as unique"
-        if not _describes_another(record_noun, own):
-            score = max(score + 0.3, 0.5) if score < 0.5 else score + 0.08
+        score = max(score + 0.3, 0.5) if score < 0.5 else score + 0.08
+    if out_of_use(text):
+        score -= 0.4
     if score > 0 and schema.get("format") in ("uuid", "guid"):
         score += 0.03
     return score, note
 
 
-def _by_name(name: str, own: tuple[str, ...], record_noun: tuple[str, ...]) -> tuple[float, str]:
-    note = f"field {name}"
-    if len(own) == 1:
-        score = _ID.get(own[0], _NAMES.get(own[0], _WEAK.get(own[0], 0.0)))
-        return (0.75 if name == "_id" else score), note
-    if own in _OF_ANYTHING:
-        return 0.55, note
-    if own[-1] not in _ID and own[-1] not in _NAMES:
-        return 0.0, note
-    subject = noun(name)[:-1]
-    base = 0.82 if own[-1] in _ID else 0.5
-    if subject == record_noun or subject == record_noun[-1:]:
-        return base, f"{name} is named after the resource"
-    if record_noun and subject[-1] == record_noun[-1]:
-        return base - 0.15, note
-    return (base - 0.25 if set(subject) & set(record_noun) else 0.0), note
-
-
-def _describes_another(record_noun: tuple[str, ...], own: tuple[str, ...]) -> bool:
-    """``userId``: "unique identifier of the user" identifies another thing than an order."""
-    subject = {word for word in own if word not in _ID and word not in _NAMES}
-    return len(subject) < len(own) and bool(subject) and not subject & set(record_noun)
+def _faceted(endpoint: Endpoint) -> set[str]:
+    """The words of the segments right before a facet, up to a variable: ``/group/bulk`` is about groups."""
+    before: set[str] = set()
+    if not set(noun(endpoint.segments[-1])) <= _FACETS:
+        return before
+    for segment in reversed(endpoint.segments[:-1]):
+        if "{" in segment:
+            break
+        before |= set(noun(segment))
+    return before
 
 
 def _fits(variable: str, name: str, record_noun: tuple[str, ...]) -> float:
@@ -128,30 +188,31 @@ def _fits(variable: str, name: str, record_noun: tuple[str, ...]) -> float:
     if asked == own:
         return 0.35
     tail = tuple(word for word in asked if word not in record_noun)
-    if own == tail and own[-1] in (*_ID, *_NAMES):
+    if own == tail and own[-1] in (*IDS, *NAMES):
         return 0.3
     if own == ("id",) and asked[-1:] == ("id",) and noun(variable)[:-1] == record_noun[-len(asked) + 1 :]:
         return 0.3
     if own == ("id",) and asked[-1] in ("id", "identifier"):
         return 0.15
-    bare = {word for word in asked if word not in _GENERIC_VARIABLE}
-    if len(own) == 1 and own[0] in asked and bare <= set(record_noun) and own[0] in (*_ID, *_NAMES):
+    bare = {word for word in asked if word not in GENERIC}
+    if len(own) == 1 and own[0] in asked and bare <= set(record_noun) and own[0] in (*IDS, *NAMES):
         return 0.15
     return 0.0
 
 
 def composite_candidates(
     endpoint: Endpoint, record: dict[str, Any], own: Candidate[PrimaryKey | None], variables: tuple[str, ...]
-) -> list[Candidate[PrimaryKey | None]]:
+) -> Keys:
     """For a nested list whose own key may repeat between parents: the parent's field in the record, and the key."""
     if own.value is None:
         return []
-    names = {words(name): name for name in record.get("properties", {})}
+    properties: dict[str, Any] = record.get("properties", {})
+    names = {words(name): name for name in properties if type_of(properties[name]) not in ("object", "array")}
     parents = [names[words(variable)] for variable in variables if words(variable) in names]
     key: PrimaryKey = (*((name,) for name in parents if (name,) not in own.value), *own.value)
     if len(key) == len(own.value):
         return []
-    weak = own.confidence < 0.6
+    weak = own.confidence <= _REPEATED
     return [
         candidate(
             key,

@@ -130,8 +130,12 @@ def selector_candidates(endpoint: Endpoint, found: list[Found]) -> list[Candidat
             for place in found[:6]
             if place.score > 0.1 or place is found[0]
         ]
-    note = endpoint.evidence("the response is not described; a plain list is the commonest form")
-    usual: list[JsonPath] = [(), ("data",), ("items",), ("results",)]
+    if type_of(endpoint.response) == "object":
+        note = endpoint.evidence("the response is an object that is not described")
+        usual: list[JsonPath] = [("data",), ("items",), ("results",)]
+    else:
+        note = endpoint.evidence("the response is not described; a plain list is the commonest form")
+        usual = [(), ("data",), ("items",), ("results",)]
     name = endpoint.static_segments[-1] if endpoint.static_segments else ""
     if name.isidentifier():
         usual.append((name,))

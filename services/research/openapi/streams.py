@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from contracts.blueprint import Gap
-from services.research.openapi.endpoint import Endpoint, fields_of, type_of
-from services.research.openapi.paging_request import page_params
-from services.research.openapi.paging_response import paging_fields
+from contracts.blueprint import Gap, JsonPath
+from services.research.openapi.doubles import doubles
+from services.research.openapi.endpoint import Endpoint, at_path, tells_structure, type_of
+from services.research.openapi.paging_request import packed_paging, page_params
+from services.research.openapi.paging_response import PagingFields, paging_fields
 from services.research.openapi.selector import Found, find_records
-from services.research.openapi.words import is_plural, vocabulary, words
+from services.research.openapi.words import is_plural, noun, vocabulary, words
 
 _READING = vocabulary("search query list find lookup filter scan browse fetch get")
 _POST_READING = frozenset({"search", "query", "list", "find", "filter", "lookup", "retrieve"})
@@ -25,10 +26,15 @@ _WRITING = vocabulary(
 _LISTING = vocabulary("list search history query all index find feed log timeline")
 _BOOKKEEPING = vocabulary(
     "total count size limit offset page cursor next previous prev more pages start end last first number self "
-    "status ok success request message meta metadata links link paging pagination results per kind etag type "
-    "object url error errors warnings version time took timed pagelen perpage maximum"
+    "status ok success request message messages meta metadata links link paging pagination results per kind etag "
+    "type object url error errors warning warnings version time took timed pagelen perpage maximum position at uri "
+    "token index has is to expand sort order query"
 )
 _FEW_OWN_FIELDS = 3
+_ABOUT_ONE_THING = vocabulary("settings preferences metrics statistics stats analytics")
+"""Plurals that are one object, if it has members of its own."""
+_SUGGESTING = vocabulary("suggest suggestion suggestions autocomplete autocompletedata typeahead picker")
+_IDENTIFYING = vocabulary("id ids uuid guid gid sid key code number slug name or identifier by no")
 
 
 class ListEndpoint(NamedTuple):
@@ -48,7 +54,7 @@ class ListEndpoint(NamedTuple):
 def list_endpoints(endpoints: Iterable[Endpoint]) -> tuple[list[ListEndpoint], list[Gap]]:
     """Split into streams and omitted operations."""
     every = list(endpoints)
-    detail_parents = {_collection_of(endpoint) for endpoint in every if endpoint.ends_with_variable}
+    detail_parents = {_template(endpoint.segments[:-1]) for endpoint in every if endpoint.ends_with_variable}
     streams: list[ListEndpoint] = []
     omitted: list[Gap] = []
     for endpoint in every:
@@ -57,14 +63,28 @@ def list_endpoints(endpoints: Iterable[Endpoint]) -> tuple[list[ListEndpoint], l
             streams.append(verdict)
         else:
             omitted.append(Gap(subject=endpoint.key, reason=verdict, evidence=(endpoint.evidence(""),)))
-    return _without_doubles(streams, omitted), omitted
+    twice = doubles([stream.endpoint for stream in streams])
+    for stream in streams:
+        if (reason := twice.get(stream.endpoint.key)) is not None:
+            evidence = (stream.endpoint.evidence(""),)
+            omitted.append(Gap(subject=stream.endpoint.key, reason=reason, evidence=evidence))
+    return [stream for stream in streams if stream.endpoint.key not in twice], omitted
 
 
 def _judge(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> ListEndpoint | str:
     """A stream, or the reason why not."""
-    if not endpoint.response:
+    if any(set(words(segment)) & _SUGGESTING for segment in endpoint.static_segments[-2:]):
+        return "it suggests what fits what was typed so far: no list of all"
+    if not endpoint.response or _is_open_list(endpoint, detail_parents):
         return _judge_by_path(endpoint, detail_parents)
     return _judge_by_response(endpoint)
+
+
+def _is_open_list(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> bool:
+    """Called an object of which nothing is said, while the request looks like that of a list."""
+    if type_of(endpoint.response) != "object" or tells_structure(endpoint.response):
+        return False
+    return page_params(endpoint).any or _template(endpoint.segments) in detail_parents
 
 
 def _judge_by_response(endpoint: Endpoint) -> ListEndpoint | str:
@@ -72,56 +92,91 @@ def _judge_by_response(endpoint: Endpoint) -> ListEndpoint | str:
     if not found:
         return "its response is one object" if type_of(endpoint.response) == "object" else "its response is no list"
     best = found[0]
+    path = best.selector.path
     if type_of(best.record) not in ("object", ""):
-        if best.selector.path and (
-            endpoint.ends_with_variable or _own_fields(endpoint.response, best.selector.path)
-        ):
+        if path and (endpoint.ends_with_variable or _own_fields(endpoint.response, path)):
             return "its response is one object"
         return f"it lists plain values ({type_of(best.record)}), not records"
-    if not best.selector.path and best.selector.shape == "array":
+    if not path and best.selector.shape == "array":
         return ListEndpoint(endpoint, found, 0.95, "the response is a list")
-    score, reason = _envelope_score(endpoint, best)
+    fields = paging_fields(endpoint, path)
+    if best.named and _fetches_one(endpoint, fields):
+        return "it reads one record, in the envelope of a list"
+    score, reason = _envelope_score(endpoint, best, fields)
     if score < 0.5:
         return f"its response is one object that contains lists ({reason})"
     return ListEndpoint(endpoint, found, min(score, 0.95), reason)
 
 
-def _envelope_score(endpoint: Endpoint, best: Found) -> tuple[float, str]:
+def _fetches_one(endpoint: Endpoint, fields: PagingFields) -> bool:
+    """``/Invoices/{InvoiceID}``: the path ends with what identifies one of its resource; nothing turns pages."""
+    if not endpoint.ends_with_variable or page_params(endpoint).any:
+        return False
+    if fields.next_url or fields.token or fields.has_more:
+        return False
+    asked = tuple(word for word in noun(endpoint.variables[-1]) if word not in _IDENTIFYING)
+    return set(asked) <= set(noun(endpoint.static_segments[-1]))
+
+
+def _envelope_score(endpoint: Endpoint, best: Found, fields: PagingFields) -> tuple[float, str]:
     """Is the object around the array an envelope, or a thing of its own?"""
     score, reasons = 0.4 * best.score, []
-    fields = paging_fields(endpoint, best.selector.path)
-    if page_params(endpoint).any or fields.any:
+    asked = page_params(endpoint).any or packed_paging(endpoint) is not None
+    if asked or fields.any:
         score += 0.35
         reasons.append("paged")
     if best.named:
         score += 0.2
         reasons.append("named after the resource")
     own = _own_fields(endpoint.response, best.selector.path)
-    score += 0.2 if len(own) == 0 else 0.1 if len(own) <= _FEW_OWN_FIELDS else -0.2
+    score += 0.2 if len(own) == 0 else 0.1 if len(own) <= _FEW_OWN_FIELDS else 0.0 if asked else -0.2
     if not own and best.alone and not endpoint.ends_with_variable:
         score += 0.1
     reasons.append(f"{len(own)} fields of its own")
     if any(words(name) in (("id",), ("uuid",), ("gid",), ("sid",)) for name in own):
         score -= 0.35
         reasons.append("an id of its own")
+    if _shows_one(endpoint, own):
+        score -= 0.35
+        reasons.append("one of its resource beside the list")
     if endpoint.ends_with_variable:
         score -= 0.15 if fields.token or fields.next_url or fields.has_more else 0.35
         reasons.append("the path ends with a variable")
-    if _path_lists(endpoint):
+    if _path_lists(endpoint) and not (own and endpoint.resource[-1] in _ABOUT_ONE_THING):
         score += 0.15
         reasons.append("a plural path")
     return score, ", ".join(reasons)
 
 
-def _own_fields(schema: dict[str, Any], path: tuple[str, ...]) -> list[str]:
-    """Names beside the records that are neither bookkeeping nor containers on the way."""
+def _own_fields(schema: dict[str, Any], path: JsonPath) -> list[str]:
+    """Names beside the records and beside what they are in, that are neither bookkeeping nor containers on the
+    way."""
     return [
-        field.name
-        for field in fields_of(schema, depth=1)
-        if field.name != (path[0] if path else None)
-        and not set(words(field.name)) & _BOOKKEEPING
-        and not field.name.startswith(("@", "$", "_"))
+        name
+        for depth in range(len(path) or 1)
+        for name in at_path(schema, path[:depth]).get("properties", {})
+        if name != (path[depth] if path else None)
+        and not name.startswith(("@", "$", "_"))
+        and not _keeps_books(name)
     ]
+
+
+def _keeps_books(name: str) -> bool:
+    """``totalSetSize`` does, ``allowedUrlPatterns`` does not: half of the words must speak of it."""
+    own = words(name)
+    return 2 * sum(word in _BOOKKEEPING for word in own) >= len(own)
+
+
+def _shows_one(endpoint: Endpoint, own: list[str]) -> bool:
+    """``/files.info`` with a ``file`` beside the list: it is about that one."""
+    properties = endpoint.response.get("properties", {})
+    resource = {word for segment in endpoint.static_segments[-2:] for word in noun(segment)}
+    return any(
+        type_of(properties.get(name, {})) == "object"
+        and "id" in properties[name].get("properties", {})
+        and set(words(name)) <= resource
+        for name in own
+    )
 
 
 def _judge_by_path(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> ListEndpoint | str:
@@ -129,7 +184,7 @@ def _judge_by_path(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> 
         return "the response is not described, and the path ends with a variable: one object"
     if endpoint.method == "post":
         return "the response is not described"
-    has_detail = tuple(_template(endpoint.segments)) in detail_parents
+    has_detail = _template(endpoint.segments) in detail_parents
     paged = page_params(endpoint).any
     if _path_lists(endpoint) or (paged and has_detail):
         confidence = 0.45 + (0.2 if has_detail else 0.0) + (0.2 if paged else 0.0)
@@ -160,27 +215,5 @@ def _reads_by_post(endpoint: Endpoint, *, rpc: bool) -> bool:
     return bool(set(tail) & _POST_READING) or page_params(endpoint).cursors != ()
 
 
-def _collection_of(endpoint: Endpoint) -> tuple[str, ...]:
-    return tuple(_template(endpoint.segments[:-1]))
-
-
-def _template(segments: Iterable[str]) -> list[str]:
-    return [re.sub(r"\{[^{}]*\}", "{}", segment) for segment in segments]
-
-
-def _without_doubles(streams: list[ListEndpoint], omitted: list[Gap]) -> list[ListEndpoint]:
-    """GET and POST on the same path (Search by URL or by body): GET stays."""
-    by_get = {stream.endpoint.path for stream in streams if stream.endpoint.method == "get"}
-    kept = []
-    for stream in streams:
-        if stream.endpoint.method == "post" and stream.endpoint.path in by_get:
-            omitted.append(
-                Gap(
-                    subject=stream.endpoint.key,
-                    reason="the same list is read by GET",
-                    evidence=(stream.endpoint.evidence(""),),
-                )
-            )
-        else:
-            kept.append(stream)
-    return kept
+def _template(segments: Iterable[str]) -> tuple[str, ...]:
+    return tuple(re.sub(r"\{[^{}]*\}", "{}", segment) for segment in segments)
