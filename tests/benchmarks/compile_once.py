@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.compile_once DOCUMENT FOLDER``: a connector's code from a document, without a bus."""
+"""``python -m tests.benchmarks.compile_once DOCUMENT FOLDER``: a connector's code from a document without a bus."""
 
 from __future__ import annotations
 

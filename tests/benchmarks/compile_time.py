@@ -17,7 +17,7 @@ from tests.benchmarks.contenders import OURS, available
 from tests.benchmarks.large_document import RESOURCES, document
 from tests.benchmarks.measure import Contender, WrongOutput, run_once
 from tests.benchmarks.report import Cell, Report, Table, goal
-from tests.support.peers import QUIET
+from tests.support.peers import QUIET, Peer
 
 REPO = Path(__file__).parents[2]
 CORPUS = Path(os.environ.get("CORPUS_DIR", REPO.parent / "shared")) / "specs"
@@ -63,34 +63,33 @@ def _once(make: Make, path: Path) -> float:
 
 def _generators() -> Iterator[tuple[str, Make]]:
     yield OURS, _ours
-    if found := available("dlt-init-openapi"):
-        script = found.script("dlt-init-openapi")
+    if dlt := available("dlt-init-openapi"):
+        # It would fetch the code of the rest_api source once, to copy it beside what it writes. A folder that is
+        # there stops that; seven files are missing then, and nothing of the work.
+        (_site_packages(dlt) / "rest_api").mkdir(exist_ok=True)
+        script = dlt.script("dlt-init-openapi")
         yield (
             "dlt-init-openapi 0.1.0",
             lambda path, folder: _writes_python(
                 "dlt-init-openapi",
-                (script, "init", "bench", "--path", path, "--output-path", folder / "made", "--no-interactive"),
+                (script, "bench", "--path", path, "--output-path", folder / "made", "--no-interactive"),
                 folder,
+                QUIET,
             ),
         )
     if client := available("openapi-python-client"):
-        bin_first = {**QUIET, "PATH": f"{client.venv / 'bin'}:{os.environ['PATH']}"}
+        tools = {**QUIET, "PATH": f"{client.venv / 'bin'}:{os.environ['PATH']}"}
+        command = (client.script("openapi-python-client"), "generate", "--meta", "setup")
         yield (
             "openapi-python-client 0.29.1",
             lambda path, folder: _writes_python(
-                "openapi-python-client",
-                (
-                    client.script("openapi-python-client"),
-                    "generate",
-                    "--path",
-                    path,
-                    "--output-path",
-                    folder / "made",
-                ),
-                folder,
-                bin_first,
+                "openapi-python-client", (*command, "--path", path, "--output-path", folder / "made"), folder, tools
             ),
         )
+
+
+def _site_packages(found: Peer) -> Path:
+    return next(found.venv.glob("lib/python*/site-packages"))
 
 
 def _ours(path: Path, folder: Path) -> Contender:
@@ -99,9 +98,7 @@ def _ours(path: Path, folder: Path) -> Contender:
     return _writes_python(OURS, command, folder, {"PYTHONPATH": str(REPO)})
 
 
-def _writes_python(
-    name: str, command: tuple[str | Path, ...], folder: Path, env: Mapping[str, str] = QUIET
-) -> Contender:
+def _writes_python(name: str, command: tuple[str | Path, ...], folder: Path, env: Mapping[str, str]) -> Contender:
     def made(output: Path) -> int:
         return int(any(folder.rglob("*.py")))
 
