@@ -182,10 +182,12 @@ AuthScheme = Annotated[
 
 
 class AuthMethod(Frozen):
-    """One way in: all of ``schemes`` together (an API may want two keys)."""
+    """One way in: all of ``schemes`` together (an API may want two keys). ``title`` is short and unlike that of any
+    other; ``description`` is what the document says."""
 
     name: str
     title: str = ""
+    description: str = ""
     schemes: tuple[AuthScheme, ...] = Field(min_length=1)
 
 

@@ -11,12 +11,28 @@ from contracts.blueprint import (
     ApiKeyAuth,
     BasicAuth,
     BearerAuth,
+    LoginField,
     OAuth2ClientCredentialsAuth,
     OAuth2RefreshTokenAuth,
     RateLimit,
+    ServiceAccountJwtAuth,
+    SessionTokenAuth,
 )
 from services.research.openapi.engine import infer
-from tests.support.openapi import THING, TIME, array, blueprint, document, get, header, named, obj, query, variable
+from tests.support.openapi import (
+    THING,
+    TIME,
+    array,
+    blueprint,
+    document,
+    get,
+    header,
+    named,
+    obj,
+    post,
+    query,
+    variable,
+)
 
 THINGS = {"/things": get(array(THING))}
 
@@ -68,16 +84,135 @@ BEARER = {"type": "http", "scheme": "Bearer"}
             {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "https://t.io/t", "scopes": {"a": ""}}}},
             OAuth2ClientCredentialsAuth(token_url="https://t.io/t", scopes=("a",)),
         ),
-        (
-            {"type": "oauth2", "flows": {"authorizationCode": {"tokenUrl": "https://t.io/t"}}},
-            OAuth2RefreshTokenAuth(token_url="https://t.io/t", scopes=("a",)),
-        ),
     ],
 )
 def test_every_scheme_is_recognised(scheme: dict[str, Any], expected: Any) -> None:
     found = secured({"s": scheme}, {"s": ["a"]})
     assert ways(found) == [(expected,)]
     assert found.auth.evidence[0].pointer == "/components/securitySchemes/s"
+
+
+def test_where_a_person_authorises_a_refresh_token_or_an_access_token_will_do() -> None:
+    scheme = {"type": "oauth2", "flows": {"authorizationCode": {"tokenUrl": "https://t.io/t"}}}
+    found = secured({"s": scheme}, {"s": ["a"]})
+    assert ways(found) == [(OAuth2RefreshTokenAuth(token_url="https://t.io/t", scopes=("a",)),), (BearerAuth(),)]
+
+
+GOOGLE = {"authorizationCode": {"tokenUrl": "https://oauth2.googleapis.com/token"}}
+
+
+@pytest.mark.parametrize(
+    ("flows", "scope", "google"),
+    [
+        (GOOGLE, "read", True),
+        ({"implicit": {"authorizationUrl": "https://accounts.google.com/o/oauth2/auth"}}, "read", True),
+        ({"implicit": {"authorizationUrl": "https://sso.acme.io/auth"}}, "https://www.googleapis.com/auth/x", True),
+        ({"implicit": {"authorizationUrl": "https://accounts.google.com.acme.io/auth"}}, "read", False),
+        ({"implicit": {"authorizationUrl": "https://[bad"}}, "read", False),
+    ],
+)
+def test_where_google_issues_tokens_a_service_account_is_a_way_in(
+    flows: dict[str, Any], scope: str, google: bool
+) -> None:
+    found = secured({"g": {"type": "oauth2", "flows": flows}}, {"g": [scope]})
+    assert ((ServiceAccountJwtAuth(scopes=(scope,)),) in ways(found)) is google
+
+
+def test_the_fewest_scopes_that_read_everything_are_asked_for() -> None:
+    schemes = {"g": {"type": "oauth2", "flows": GOOGLE}}
+    full, readonly, items = "x/auth/cal", "x/auth/cal.readonly", "x/auth/items.readonly"
+    paths = {
+        "/things": get(array(THING), security=[{"g": [full]}, {"g": [readonly]}]),
+        "/parts": get(array(THING), security=[{"g": [full]}, {"g": [items]}, {"g": [readonly]}]),
+        "/locks": get(array(THING), security=[{"g": ["x/auth/locks"]}]),
+    }
+    found = blueprint(paths, components={"securitySchemes": schemes})
+    assert (ServiceAccountJwtAuth(scopes=(readonly, "x/auth/locks")),) in ways(found)
+
+
+def test_scopes_with_variables_that_nobody_fills_are_not_sent() -> None:
+    scheme = {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "https://t.io/t"}}}
+    found = secured({"c": scheme}, {"c": ["read:{projectKey}"]})
+    assert ways(found) == [(OAuth2ClientCredentialsAuth(token_url="https://t.io/t"),)]
+
+
+# --- logins ----------------------------------------------------------------------------------------
+
+CREDENTIALS = {
+    **obj(
+        username="string", password="string", provider={"type": "string", "enum": ["db", "ldap"]}, refresh="boolean"
+    ),
+    "required": ["username", "password"],
+}
+
+
+def logs_in(
+    scheme: dict[str, Any], response: Any, body: Any = None, path: str = "/login", **members: Any
+) -> ApiBlueprint:
+    paths = {**THINGS, path: post(response, body or CREDENTIALS, security=[], **members)}
+    return blueprint(paths, components={"securitySchemes": {"s": scheme}}, security=[{"s": []}])
+
+
+def the_login(found: ApiBlueprint) -> SessionTokenAuth | None:
+    schemes = [scheme for schemes in ways(found) for scheme in schemes if isinstance(scheme, SessionTokenAuth)]
+    return schemes[0] if schemes else None
+
+
+def test_a_login_is_a_way_in_beside_the_token_it_gives() -> None:
+    answer = obj(data=obj(access_token="string", expires_in="integer"), refresh_token="string")
+    found = logs_in(BEARER, answer)
+    assert ways(found)[0] == (BearerAuth(),)
+    assert the_login(found) == SessionTokenAuth(
+        path="/login",
+        fields=(
+            LoginField(name="username", field="username", secret=False),
+            LoginField(name="password", field="password"),
+            LoginField(
+                name="provider", field="provider", secret=False, required=False, enum=("db", "ldap"), default="db"
+            ),
+        ),
+        token_path=("data", "access_token"),
+        prefix="Bearer ",
+        expires_in_path=("data", "expires_in"),
+    )
+    assert found.auth.alternatives[0].value == found.auth.value[:1], "a repair can take the login away again"
+    assert any(item.pointer == "/paths/~1login/post" for item in found.auth.evidence)
+
+
+def test_the_token_of_a_login_goes_where_the_scheme_wants_it() -> None:
+    header = logs_in({"type": "apiKey", "in": "header", "name": "X-Session-Token"}, obj(token="string"))
+    assert (login := the_login(header))
+    assert (login.location, login.name, login.prefix) == ("header", "X-Session-Token", "")
+    sid = {"type": "apiKey", "in": "cookie", "name": "SID"}
+    cookie = logs_in(sid, None, headers={"Set-Cookie": {"schema": {"type": "string"}}})
+    assert (login := the_login(cookie))
+    assert (login.cookie, login.token_path, login.location, login.name) == ("SID", (), "cookie", "SID")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "response", "body", "path"),
+    [
+        pytest.param(KEY, obj(token="string"), None, "/login", id="an API key is made elsewhere"),
+        pytest.param(BEARER, obj(token="string"), obj(email="string"), "/login", id="no password"),
+        pytest.param(BEARER, obj(id="string"), None, "/login", id="no token"),
+        pytest.param(BEARER, obj(token="string"), None, "/logins/{id}", id="not of one user"),
+        pytest.param(BEARER, obj(token="string"), None, "/devices", id="not a login by its path"),
+        pytest.param(
+            BEARER, obj(token="string"), {**obj(username="string", password="string", device="integer"), "required": ["device"]}, "/login",
+            id="it wants what nobody can give",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_login_is_none(scheme: dict[str, Any], response: Any, body: Any, path: str) -> None:
+    found = logs_in(scheme, response, body, path)
+    assert the_login(found) is None
+    assert len(ways(found)) == 1
+
+
+def test_a_login_behind_a_door_is_none() -> None:
+    paths = {**THINGS, "/login": post(obj(token="string"), CREDENTIALS)}
+    found = blueprint(paths, components={"securitySchemes": {"s": BEARER}}, security=[{"s": []}])
+    assert the_login(found) is None
 
 
 def test_or_makes_methods_and_and_makes_schemes() -> None:

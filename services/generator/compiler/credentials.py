@@ -48,6 +48,7 @@ class Method:
 
     name: str
     title: str
+    description: str
     class_name: str
     fields: tuple[Field, ...]
     schemes: str
@@ -67,6 +68,7 @@ def _plan(method: AuthMethod, classes: Names, server_variables: frozenset[str]) 
     return Method(
         name=method.name,
         title=prose(method.title or method.name) or "Credentials",
+        description=prose(method.description),
         class_name=classes.class_name(method.name, "Credentials"),
         fields=tuple(form.fields),
         schemes="(" + ", ".join(parts) + ",)",

@@ -73,7 +73,8 @@ def _variant(method: Method) -> dict[str, Any]:
     for order, field in enumerate(method.fields, 1):
         properties[field.name] = {**field.schema, "order": order}
     required = ["auth_type", *(field.name for field in method.fields if field.required)]
-    return {"type": "object", "title": method.title, "required": required, "properties": properties}
+    about = {"title": method.title, **({"description": method.description} if method.description else {})}
+    return {"type": "object", **about, "required": required, "properties": properties}
 
 
 def _base_url(known: str | None) -> dict[str, Any]:
