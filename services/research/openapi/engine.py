@@ -24,7 +24,7 @@ from contracts.blueprint import (
 )
 from contracts.errors import Permanent
 from infra.runtime.documents import Document
-from services.research.openapi.auth import credential_names, find_auth
+from services.research.openapi.auth import find_auth
 from services.research.openapi.base_url import find_base_url
 from services.research.openapi.cursor import cursor_candidates
 from services.research.openapi.endpoint import Endpoint, Param, endpoint_of
@@ -45,6 +45,7 @@ from services.research.openapi.rate_limit import find_rate_limit
 from services.research.openapi.schema import schema_candidate
 from services.research.openapi.selector import selector_candidates
 from services.research.openapi.streams import ListEndpoint, list_endpoints, reads
+from services.research.openapi.undeclared_auth import credential_names
 from services.research.openapi.words import noun as word_noun
 
 _SURE_KEY = 0.4
