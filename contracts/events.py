@@ -71,15 +71,18 @@ class Decided(Fact):
 
 
 class PipelineSubmitted(Fact):
-    """Somebody asked for a connector. Without ``document`` and ``spec_url`` there must be a model."""
+    """Somebody asked for a connector. Without ``document`` and ``spec_url`` there must be a model. ``answers`` are
+    `RecordedAnswers` of the real API, without credentials."""
 
     TYPE = "pipeline.submitted"
+    VERSION = 2
     name: Slug
     connector_type: Literal["source"] = "source"
     engine: Engine = Engine.AUTO
     document: ArtifactRef | None = None
     spec_url: str | None = None
     policy: Policy = Policy()
+    answers: ArtifactRef | None = None
 
 
 class PipelineCompleted(Decided):

@@ -111,6 +111,7 @@ class PipelineState(Frozen):
     policy: Policy = Policy()
     document: ArtifactRef | None = None
     spec_url: str | None = None
+    answers: ArtifactRef | None = None
     tasks: tuple[Task, ...] = ()
     failures: tuple[Failure, ...] = ()
     choice: Choice | None = None

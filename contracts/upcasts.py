@@ -7,7 +7,13 @@ from typing import Any
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
-UPCASTS: dict[tuple[str, int], Upcast] = {}
+
+def _without_answers(data: dict[str, Any]) -> dict[str, Any]:
+    """Before version 2 nobody could hand in recorded answers."""
+    return {**data, "answers": None}
+
+
+UPCASTS: dict[tuple[str, int], Upcast] = {("pipeline.submitted", 1): _without_answers}
 """(type, version) -> the step to version + 1."""
 
 

@@ -22,6 +22,7 @@ def _submitted(state: PipelineState, envelope: Envelope, fact: e.PipelineSubmitt
         "engine": fact.engine,
         "policy": fact.policy,
         "document": fact.document,
+        "answers": fact.answers,
         "spec_url": fact.spec_url,
         "tasks": (Task(id=envelope.id, service=Service.RESEARCH),),
     }

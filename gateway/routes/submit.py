@@ -7,11 +7,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from contracts.answers import ANSWERS_MEDIA_TYPE
 from contracts.events import Engine, PipelineSubmitted
 from contracts.pipeline import Status
 from contracts.policy import Policy
 from gateway.answers import Accepted, links
-from gateway.body import read_submission
+from gateway.body import Received, read_submission
 from gateway.problems import invalid
 from gateway.routes import IdempotencyKey, TheBackend, TheParts
 from gateway.submission import NO_DOCUMENT, NO_MODEL, Document, Submission, check_spec_url
@@ -43,6 +44,12 @@ _BODY: dict[str, Any] = {
                         "engine": {"type": "string"},
                         "policy": {"type": "string", "description": "JSON"},
                         "document": {"type": "string", "format": "binary"},
+                        "answers": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "a HAR recording of the real API: evidence above the document. "
+                            "Credentials in it are dropped before anything is stored.",
+                        },
                     },
                 }
             },
@@ -58,13 +65,14 @@ async def generate(
 ) -> Accepted:
     """Ask for a connector. 202: it is in the log, and will be worked on whatever happens to this gateway."""
     async with backend.uploads:
-        submission, document = await read_submission(request, backend.settings)
+        received = await read_submission(request, backend.settings)
+        submission = received.submission
         if submission.spec_url is not None:
             await asyncio.to_thread(
                 check_spec_url, submission.spec_url, allow_loopback=backend.settings.allow_loopback
             )
-        await _check_engine(submission, document, parts)
-        fact = await _fact(submission, document, parts)
+        await _check_engine(submission, received.document, parts)
+        fact = await _fact(received, parts)
     pipeline = pipeline_for(key)
     await parts.writes.submit(pipeline, fact)
     found = links(pipeline)
@@ -84,15 +92,18 @@ async def _check_engine(submission: Submission, document: Document | None, parts
         raise invalid("no-document", NO_DOCUMENT)
 
 
-async def _fact(submission: Submission, document: Document | None, parts: TheParts) -> PipelineSubmitted:
-    ref = None
-    if document is not None:
-        ref = await parts.bus.artifacts.put(document.content, document.media_type)
+async def _fact(received: Received, parts: TheParts) -> PipelineSubmitted:
+    submission, document, answers = received.submission, None, None
+    if received.document is not None:
+        document = await parts.bus.artifacts.put(received.document.content, received.document.media_type)
+    if received.answers is not None:
+        answers = await parts.bus.artifacts.put(received.answers, ANSWERS_MEDIA_TYPE)
     return PipelineSubmitted(
         name=submission.connector_name,
         connector_type=submission.connector_type,
         engine=submission.engine,
-        document=ref,
+        document=document,
+        answers=answers,
         spec_url=submission.spec_url,
         policy=Policy.model_validate(submission.policy.model_dump()),
     )

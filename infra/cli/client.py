@@ -47,22 +47,27 @@ class Gateway:
         return response.status_code == 200
 
     async def generate(
-        self, name: str, *, document: Path | None, spec_url: str | None, engine: str
+        self,
+        name: str,
+        *,
+        document: Path | None,
+        spec_url: str | None,
+        engine: str,
+        answers: Path | None = None,
     ) -> dict[str, Any]:
-        """``POST /generate``; returns its answer (``pipeline_id``, ``links``).
+        """``POST /generate``; returns its answer (``pipeline_id``, ``links``). ``answers``: a HAR file.
 
         Raises:
             Rejected: the gateway's problem, in its words.
         """
         fields = {"connector_name": name, "connector_type": "source", "engine": engine}
-        if document is not None:
-            files = {"document": (document.name, document.read_bytes())}
-            response = await self._http.post("/generate", data=fields, files=files)
-        else:
-            response = await self._http.post(
-                "/generate", json={**fields, **({"spec_url": spec_url} if spec_url else {})}
-            )
-        return _answer(response)
+        if spec_url is not None:
+            fields["spec_url"] = spec_url
+        given = {"document": document, "answers": answers}
+        files = {part: (path.name, path.read_bytes()) for part, path in given.items() if path is not None}
+        if files:
+            return _answer(await self._http.post("/generate", data=fields, files=files))
+        return _answer(await self._http.post("/generate", json=fields))
 
     async def follow(self, live: str) -> AsyncIterator[Message]:
         """Everything that happens in a pipeline, from its first fact to its last.

@@ -17,12 +17,19 @@ from infra.runtime.stack import StackConfig
 
 
 async def generate(
-    name: str, spec: str | None, engine: Engine, url: str | None, data: Path, output: Path, console: Console
+    name: str,
+    spec: str | None,
+    answers: Path | None,
+    engine: Engine,
+    url: str | None,
+    data: Path,
+    output: Path,
+    console: Console,
 ) -> int:
     """0 when something was published (in full or in part)."""
     config = StackConfig.at(data, output)
     async with generation.gateway(url, config, console) as client:
-        state = await generation.generate(name, spec, engine, client, console)
+        state = await generation.generate(name, spec, engine, client, console, answers)
         if state.status not in (Status.SUCCESS, Status.PARTIAL):
             return 1
         console.print(
@@ -43,7 +50,13 @@ class Printed:
 
 
 async def run_agent(
-    agent: Service, folder: Path, spec: str | None, name: str | None, engine: Engine, console: Console
+    agent: Service,
+    folder: Path,
+    spec: str | None,
+    answers: Path | None,
+    name: str | None,
+    engine: Engine,
+    console: Console,
 ) -> int:
     """0 when the agent gave an answer; 1 when its tests failed."""
     if agent not in AGENTS:
@@ -54,7 +67,7 @@ async def run_agent(
     else:
         run_folder = RunFolder(folder)
         if spec is not None:
-            await _begin(run_folder, name or name_from(spec), spec, engine)
+            await _begin(run_folder, name or name_from(spec), spec, engine, answers)
     fact, files = await run_alone(agent, run_folder, printed)
     line = describe(fact)
     console.print(f"{line.actor} {line.text}", markup=False, soft_wrap=True)
@@ -63,9 +76,11 @@ async def run_agent(
     return 1 if isinstance(fact, (TestsFailed, AgentFailed)) else 0
 
 
-async def _begin(run: RunFolder, name: str, spec: str, engine: Engine) -> None:
+async def _begin(run: RunFolder, name: str, spec: str, engine: Engine, answers: Path | None = None) -> None:
     document, spec_url = generation.split_source(spec)
-    await run.begin(name, document.read_bytes() if document else None, spec_url, engine)
+    recorded = generation.recording(answers)
+    content = document.read_bytes() if document else None
+    await run.begin(name, content, spec_url, engine, recorded.read_bytes() if recorded else None)
 
 
 async def _run_of_package(

@@ -57,9 +57,30 @@ def split_source(source: str | None) -> tuple[Path | None, str | None]:
     return path, None
 
 
-async def generate(name: str, source: str | None, engine: str, client: Gateway, console: Console) -> PipelineState:
-    """Submit ``source`` (a file or a URL) as connector ``name`` and watch the pipeline to its end."""
+def recording(path: Path | None) -> Path | None:
+    """``--answers``, which must be a file if it is given.
+
+    Raises:
+        Rejected: there is no such file.
+    """
+    if path is not None and not path.is_file():
+        raise Rejected("there is no such file; give a HAR recording of requests to the API", where=str(path))
+    return path
+
+
+async def generate(
+    name: str,
+    source: str | None,
+    engine: str,
+    client: Gateway,
+    console: Console,
+    answers: Path | None = None,
+) -> PipelineState:
+    """Submit ``source`` (a file or a URL) as connector ``name``, with recorded ``answers`` of the API if there are
+    any, and watch the pipeline to its end."""
     document, spec_url = split_source(source)
-    accepted = await client.generate(name, document=document, spec_url=spec_url, engine=engine)
+    accepted = await client.generate(
+        name, document=document, spec_url=spec_url, engine=engine, answers=recording(answers)
+    )
     console.print(f"[bold]source-{name}[/]  pipeline {accepted['pipeline_id']}", soft_wrap=True)
     return await watch(client, accepted["links"]["live"], console)

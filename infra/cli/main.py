@@ -27,6 +27,12 @@ err = Console(stderr=True, highlight=False)
 
 Data = Annotated[Path, typer.Option(help="The stack's folder: log, artifacts, database.")]
 Output = Annotated[Path, typer.Option(help="Where finished connectors are put.")]
+Answers = Annotated[
+    Path | None,
+    typer.Option(
+        help="Recorded answers of the real API (HAR), which outweigh the document. Credentials are dropped."
+    ),
+]
 DATA = Path(".connectors")
 OUTPUT = Path("output")
 
@@ -87,6 +93,7 @@ def generate(
     spec: Annotated[
         str | None, typer.Option(help="The API's OpenAPI or Swagger document: a file or a URL.")
     ] = None,
+    answers: Answers = None,
     engine: Annotated[Engine, typer.Option(help="Which engine the agents use.")] = Engine.AUTO,
     url: Annotated[
         str | None,
@@ -103,7 +110,7 @@ def generate(
     """
     from infra.cli.commands import generate as main
 
-    run(main(name, spec, engine, url, data, output, out))
+    run(main(name, spec, answers, engine, url, data, output, out))
 
 
 @app.command("run")
@@ -113,6 +120,7 @@ def run_agent(
         Path, typer.Argument(help="A run folder (made by `run research`), or a published package for `tester`.")
     ] = Path(".connectors/run"),
     spec: Annotated[str | None, typer.Option(help="Begin a run with this document: a file or a URL.")] = None,
+    answers: Answers = None,
     name: Annotated[
         str | None, typer.Option(help="The connector's name (default: from the document's name).")
     ] = None,
@@ -130,7 +138,7 @@ def run_agent(
     """
     from infra.cli.commands import run_agent as main
 
-    run(main(agent, folder, spec, name, engine, out))
+    run(main(agent, folder, spec, answers, name, engine, out))
 
 
 @app.command()

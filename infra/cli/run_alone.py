@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from contracts import events as e
+from contracts.answers import ANSWERS_MEDIA_TYPE
 from contracts.artifacts import JSON_MEDIA_TYPE, TREE_MEDIA_TYPE, ArtifactRef
 from contracts.envelope import Envelope, event_id, wrap
 from contracts.errors import Rejected
@@ -21,6 +22,7 @@ from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Artifacts, Job, Progress, Tools
 from infra.runtime.artifacts import FolderArtifacts
+from infra.runtime.recording import sanitised
 from infra.runtime.trees import read_tree
 from services.router.policy import decide
 
@@ -61,11 +63,24 @@ class RunFolder:
         id = event_id(self.state().id, task.id, task.service)
         self.append(fact, source=task.service, causation=task.id, id=id)
 
-    async def begin(self, name: str, document: bytes | None, spec_url: str | None, engine: e.Engine) -> None:
-        """Begin a new log, in place of one that is there."""
+    async def begin(
+        self,
+        name: str,
+        document: bytes | None,
+        spec_url: str | None,
+        engine: e.Engine,
+        recording: bytes | None = None,
+    ) -> None:
+        """Begin a new log, in place of one that is there. ``recording``: a HAR of the real API.
+
+        Raises:
+            Rejected: the recording is none, or holds no answers.
+        """
+        kept = sanitised(recording) if recording is not None else None
+        answers = await self.artifacts.put(kept, ANSWERS_MEDIA_TYPE) if kept is not None else None
         self._log.unlink(missing_ok=True)
         ref = await self.artifacts.put(document, "application/octet-stream") if document is not None else None
-        fact = e.PipelineSubmitted(name=name, engine=engine, document=ref, spec_url=spec_url)
+        fact = e.PipelineSubmitted(name=name, engine=engine, document=ref, spec_url=spec_url, answers=answers)
         self.append(fact, source=Service.GATEWAY, causation=None, id=clock.new_id())
 
     async def lay_out(self, fact: e.Fact) -> list[Path]:

@@ -66,6 +66,7 @@ async def _studied(
     """Run the study, fetching external documents between rounds until it has what there is."""
     contents: dict[str, bytes | str] = {}
     feedback = await _feedback(state, tools)
+    answers = await tools.artifacts.get(state.answers) if state.answers is not None else None
     for round_ in range(settings.max_external_rounds + 2):
         result: dict[str, Any] = await run_isolated(
             study,
@@ -76,6 +77,7 @@ async def _studied(
             contents,
             feedback,
             settings.max_document_bytes,
+            answers,
             timeout_s=settings.study_timeout_s,
             memory_bytes=settings.study_memory_bytes,
         )

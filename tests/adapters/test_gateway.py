@@ -189,6 +189,31 @@ async def test_too_large_a_document_is_refused_while_it_comes(
         assert await _endless(client) == 413
 
 
+async def test_recorded_answers_are_stored_without_credentials_or_refused(
+    client: httpx2.AsyncClient, bus: Bus
+) -> None:
+    sent = {"connector_name": "acme", "spec_url": SPEC["spec_url"]}
+    url = "https://api.acme.io/things?api_key=s3cr3t-key&page=2"
+    entry = {
+        "request": {"method": "GET", "url": url, "headers": [{"name": "Cookie", "value": "sid=s3cr3t-sid"}]},
+        "response": {"status": 200, "content": {"mimeType": "application/json", "text": '[{"id": "s3cr3t-sid"}]'}},
+    }
+    recording = json.dumps({"log": {"entries": [entry]}}).encode()
+    made = await client.post("/generate", data=sent, files={"answers": ("a.har", recording)})
+    assert made.status_code == 202, made.text
+    ((_, stored),) = await bus.log.history(made.json()["pipeline_id"])
+    fact = stored.fact()
+    assert isinstance(fact, e.PipelineSubmitted)
+    assert fact.answers is not None
+    kept = await bus.artifacts.get(fact.answers)
+    assert b"s3cr3t" not in kept
+    assert b'"/things"' in kept
+    bad = await client.post("/generate", data=sent, files={"answers": ("a.har", b"no har")})
+    assert problem(bad, 422)["errors"][0]["pointer"] == "#/answers"
+    both = {"answers": ("a.har", recording), "document": ("a.json", DOCUMENT)}
+    assert (await client.post("/generate", data={"connector_name": "acme"}, files=both)).status_code == 202
+
+
 async def _endless(client: httpx2.AsyncClient) -> int:
     """The status that answers a form that never ends, sent in chunks without a length."""
     reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)

@@ -47,6 +47,7 @@ SAMPLES: tuple[e.Fact, ...] = (
         document=_ref("document"),
         spec_url="https://api.example.com/openapi.json",
         policy=Policy(code_repairs=2, approval="required"),
+        answers=_ref("answers"),
     ),
     e.PipelineCompleted(version="0.2.0", **_PARTIAL, **_DECIDED),
     e.PipelineFailed(reason="the document has no operations", where="#/paths", **_DECIDED),

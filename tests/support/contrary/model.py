@@ -37,7 +37,9 @@ class Shelf:
 class Contrary:
     """``path_item`` is what the document says of ``/things``, ``serve`` what the server does.
 
-    ``alone``: what a connector made from the document alone does: it reads all rows, or it fails and says so.
+    ``alone``: what a connector made from the document alone does: it reads all rows, or it fails and says so;
+    ``mended``: what one does that was made with recorded answers too. ``shown``: the requests, besides the bare
+    one, that whoever recorded them made: path and query, or only the query.
     ``count``: rows that the server holds.
     """
 
@@ -46,8 +48,11 @@ class Contrary:
     path_item: dict[str, Any]
     serve: Serve
     alone: Literal["complete", "loud"]
+    mended: Literal["complete", "loud"] = "complete"
+    shown: tuple[str, ...] = ()
     count: int = 45
     rename: Callable[[Row], Row] = lambda row: row
+    wrap: Callable[[Row], Row] = lambda row: row
 
     @property
     def document(self) -> bytes:
@@ -62,6 +67,15 @@ class Contrary:
     @property
     def rows(self) -> list[Row]:
         return [self.rename(row) for row in things(self.count)]
+
+    @property
+    def as_read(self) -> list[Row]:
+        """The rows as the server wraps them."""
+        return [self.wrap(row) for row in self.rows]
+
+    def targets(self) -> list[str]:
+        """Path and query of the requests to record."""
+        return ["/things", *(shown if shown.startswith("/") else f"/things?{shown}" for shown in self.shown)]
 
     def api(self) -> Api:
         shelf = Shelf(self.rows)

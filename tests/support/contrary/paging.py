@@ -90,6 +90,7 @@ PAGING: tuple[Contrary, ...] = (
         listed("records", OFFSET, LIMIT),
         _token_named_offset,
         "loud",
+        shown=("offset=itr20",),
     ),
     Contrary(
         "undeclared_link_header",
@@ -104,6 +105,7 @@ PAGING: tuple[Contrary, ...] = (
         listed("data", PAGE),
         _by_link,
         "loud",
+        shown=("page=2", "after=20"),
     ),
     Contrary(
         "undeclared_paging",
@@ -111,9 +113,15 @@ PAGING: tuple[Contrary, ...] = (
         listed("data"),
         _pages_from_one,
         "loud",
+        shown=("page=2",),
     ),
     Contrary(
-        "page_size_capped", "pages are smaller than asked for", listed("data", OFFSET, LIMIT), _capped, "complete"
+        "page_size_capped",
+        "pages are smaller than asked for",
+        listed("data", OFFSET, LIMIT),
+        _capped,
+        "complete",
+        shown=("limit=100", "limit=100&offset=20"),
     ),
     Contrary(
         "pages_from_zero",
@@ -121,6 +129,7 @@ PAGING: tuple[Contrary, ...] = (
         listed("data", PAGE),
         _pages_from_zero,
         "loud",
+        shown=("page=0", "page=1"),
     ),
     Contrary(
         "pages_from_one",
@@ -128,6 +137,7 @@ PAGING: tuple[Contrary, ...] = (
         listed("data", query("page", "integer", "The page, zero-based.", default=0)),
         _pages_from_one,
         "loud",
+        shown=("page=0", "page=1", "page=2"),
     ),
     Contrary(
         "offset_of_pages",
@@ -135,6 +145,7 @@ PAGING: tuple[Contrary, ...] = (
         listed("data", OFFSET),
         _offset_of_pages,
         "loud",
+        shown=("offset=0", "offset=1"),
     ),
     Contrary(
         "cursor_on_full_pages",
@@ -142,6 +153,7 @@ PAGING: tuple[Contrary, ...] = (
         listed("data", CURSOR, LIMIT, next_cursor=NEXT_CURSOR),
         _cursor_on_full_pages,
         "complete",
+        shown=("cursor=20",),
         count=40,
     ),
     Contrary(
@@ -150,6 +162,7 @@ PAGING: tuple[Contrary, ...] = (
         listed("data", CURSOR, LIMIT, next_cursor=NEXT_CURSOR),
         _cursor_elsewhere,
         "loud",
+        shown=("cursor=20",),
     ),
     Contrary(
         "cursor_repeated",
@@ -157,6 +170,8 @@ PAGING: tuple[Contrary, ...] = (
         listed("data", CURSOR, next_cursor=NEXT_CURSOR),
         _cursor_repeated,
         "loud",
+        mended="loud",
+        shown=("cursor=20", "cursor=40"),
     ),
     Contrary(
         "next_on_another_path",
@@ -165,5 +180,13 @@ PAGING: tuple[Contrary, ...] = (
         _next_on_another_path,
         "complete",
     ),
-    Contrary("unstable_order", "every request sees another order", listed("data", PAGE), _unstable, "loud"),
+    Contrary(
+        "unstable_order",
+        "every request sees another order",
+        listed("data", PAGE),
+        _unstable,
+        "loud",
+        mended="loud",
+        shown=("page=2",),
+    ),
 )

@@ -32,13 +32,22 @@ TOTALS: tuple[Contrary, ...] = (
         listed("data", OFFSET, total=TOTAL),
         _of_the_page,
         "loud",
+        shown=("offset=20",),
     ),
-    Contrary("total_of_pages", "the total counts pages", listed("data", OFFSET, total=TOTAL), _of_pages, "loud"),
+    Contrary(
+        "total_of_pages",
+        "the total counts pages",
+        listed("data", OFFSET, total=TOTAL),
+        _of_pages,
+        "loud",
+        shown=("offset=20",),
+    ),
     Contrary(
         "total_pages_less_one",
         "the number of pages is that of the last one, counted from 0",
         listed("data", PAGE, total_pages=TOTAL_PAGES),
         _last_page,
         "loud",
+        shown=("page=1", "page=2", "page=3"),
     ),
 )
