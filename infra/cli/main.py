@@ -142,6 +142,56 @@ def run_agent(
 
 
 @app.command()
+def conformance(
+    path: Annotated[
+        Path, typer.Argument(help="An executable that speaks the Airbyte protocol, or a package folder of ours.")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="A config (JSON) in which `{base_url}`, and `{token_url}` if it has one, stand for the simulated "
+            "API's. Default: made from the connector's `spec`."
+        ),
+    ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="The API's document, or a package's simulated_api.json. Default: the package's own."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Judge every stream in depth, not one of each shape.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON for programs.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write conformance.json and conformance.html into this folder.")
+    ] = None,
+    unconfined: Annotated[
+        bool,
+        typer.Option(
+            help="Run it without a sandbox, if it needs more than its folder and its venv. Only your own."
+        ),
+    ] = False,
+    many: Annotated[int, typer.Option(min=1, help="Records of the large read.")] = 10_000,
+) -> None:
+    """Judge any connector against a simulated API: is every record read once, whatever happens?
+
+    The simulated API lets in exactly the values of the config that the connector's `spec` marks `airbyte_secret`,
+    and the texts beside them (a user name). Exits with 0 if every check passes and every stream is proven.
+
+    Examples:
+
+    `connectors conformance output/connector-implementations/source-petstore`
+
+    `connectors conformance ~/venv/bin/source-petstore --config config.json --spec petstore.yaml`
+
+    `connectors conformance my_connector.py --config config.json --spec petstore.yaml --full --report judged/`
+    """
+    from infra.cli.conformance import Options
+    from infra.cli.conformance import conformance as main
+
+    run(main(Options(path, config, spec, full, as_json, report, unconfined, many), out, err))
+
+
+@app.command()
 def demo(data: Data = DATA, output: Output = OUTPUT) -> None:
     """Build a connector for the sample CRM, install it, read with it, and compare with what the CRM holds."""
     from infra.cli.demo import demo as main

@@ -18,6 +18,7 @@ from contracts.simulation import (
     BasicCheck,
     BearerCheck,
     Endpoint,
+    Ground,
     OAuth2Check,
     PageSize,
     PathBinding,
@@ -30,6 +31,7 @@ from contracts.simulation import (
     TimeField,
     TimeFilter,
 )
+from infra.runtime import clock
 from infra.runtime.simulator import Fault, Plan, Simulator, Size, Throttle
 from tests.support.walker import Endless, walk
 
@@ -369,6 +371,29 @@ async def test_free_variables_take_what_the_caller_chose(client: httpx.AsyncClie
 
 
 CURSORED = KINDS["cursor in body"]
+
+
+async def test_a_failure_that_lasts_strikes_whoever_does_not_wait(client: httpx.AsyncClient) -> None:
+    fault = Fault("status", first=2, status=429, retry_after="reset", lasts_s=0.3)
+    async with Simulator(api(endpoint()), Plan(faults=(fault,)), port=0) as simulator:
+        url = f"{simulator.base_url}/things"
+        answers = [await client.get(url) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 429, 429]
+        headers = answers[1].headers
+        assert (headers["X-RateLimit-Remaining"], "Retry-After" in headers) == ("0", False)
+        ahead_s = int(headers["X-RateLimit-Reset"]) - clock.now().timestamp()
+        assert 0.5 < ahead_s < 2.1
+        await asyncio.sleep(0.3)
+        assert (await client.get(url)).status_code == 200
+
+
+async def test_a_page_size_that_nobody_states_can_be_larger(client: httpx.AsyncClient) -> None:
+    left_open = endpoint(size=PageSize(param="limit", default=4), position=CURSOR)
+    stated = left_open.model_copy(update={"grounds": (Ground(subject="size", stated=True, confidence=1),)})
+    for served, size in ((left_open, 50), (stated, left_open.size.default)):
+        async with Simulator(api(served), Plan(records=90, usual_page_size=50), port=0) as simulator:
+            await client.get(f"{simulator.base_url}/things")
+            assert len(simulator.delivered(served.key)) == simulator.page_size(served.key) == size
 
 
 async def test_faults_strike_when_they_are_due(client: httpx.AsyncClient) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from contracts.errors import Rejected
-from services.tester.conformance.leaks import leaked_forms
 from services.tester.conformance.configuration import Form
+from services.tester.conformance.leaks import leaked_forms
 
 SECRET = {"type": "string", "airbyte_secret": True}
 CREDENTIALS = {

@@ -83,6 +83,7 @@ class Plan:
     A ``single`` endpoint always has one record per partition.
     ``secrets``: every configured credential value; any of them is let in at the right place. Empty: nobody is
     (unless the API is open). ``None``: no check at all.
+    ``usual_page_size``: what a page holds at least where neither the document states it nor a client asks.
     ``page_size``: records per page, whatever a client asks for above it (default and maximum).
     ``variables``: path variables whose value the caller chose (a connector's config): that one value is taken, and
     any other is 404. It holds also for a variable that the API's lists would offer values for.
@@ -95,6 +96,7 @@ class Plan:
     counts: Mapping[str, Count] = field(default_factory=dict)
     secrets: frozenset[str] | None = None
     page_size: int | None = None
+    usual_page_size: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
     order: Literal["ascending", "descending"] = "ascending"
     faults: tuple[Fault, ...] = ()

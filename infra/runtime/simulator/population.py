@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from contracts.blueprint import JsonPath
 from contracts.simulation import Endpoint, PathBinding, SimulatedApi, Source
@@ -62,7 +63,9 @@ class Population:
         return self._sizes.get(key) or self.default_size(key)
 
     def default_size(self, key: str) -> int:
-        return min(self.endpoint(key).size.default, self.largest_size(key))
+        endpoint = self.endpoint(key)
+        usual = 1 if endpoint.ground("size").stated else self._plan.usual_page_size
+        return min(max(endpoint.size.default, usual), self.largest_size(key))
 
     def largest_size(self, key: str) -> int:
         size = self.endpoint(key).size
@@ -104,24 +107,29 @@ class Population:
                 number = (number * STRIDE + parent + 1) % _NUMBERS
         return Partition(tuple(variables[v] for v in variables_of(endpoint.path)), number)
 
-    def partitions(self, key: str, via: Mapping[str, str]) -> Iterator[Partition]:
-        """All partitions of an endpoint, in the order of its parents' records."""
-        for variables in self._combinations(key, via):
+    def partitions(
+        self, key: str, via: Mapping[str, str], given: Mapping[str, str] = MappingProxyType({})
+    ) -> Iterator[Partition]:
+        """All partitions of an endpoint, or those whose variables have the values ``given``, in the order of its
+        parents' records."""
+        for variables in self._combinations(key, via, given):
             found = self.locate(key, variables)
             if found is not None:
                 yield found
 
-    def _combinations(self, key: str, via: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        """Values for all of the path's variables, as the parents' records offer them."""
+    def _combinations(self, key: str, via: Mapping[str, str], given: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        """Values for all of the path's variables: those ``given``, else what the parents' records offer."""
         endpoint = self.endpoint(key)
         implied = self._implied(endpoint, via)
-        known: list[dict[str, str]] = [{}]
+        known: list[dict[str, str]] = [dict(given)]
         for binding in self._bindings(endpoint):
-            if binding.variable not in implied:
-                offered = list(self._offered(_source(binding, via), binding.variable, via))
-                known = [{**k, **o} for k in known for o in offered]
-        for given in known:
-            yield from self._completed(endpoint, given)
+            source = _source(binding, via)
+            brought = {binding.variable, *source.shared.values()}
+            if binding.variable not in implied and not brought <= given.keys():
+                offered = list(self._offered(source, binding.variable, via, given))
+                known = [{**k, **o} for k in known for o in offered if _agree(k, o)]
+        for values in known:
+            yield from self._completed(endpoint, values)
 
     def _completed(self, endpoint: Endpoint, given: dict[str, str]) -> Iterator[dict[str, str]]:
         """``given`` with values for the free variables: those that were asked for beside it, else any known."""
@@ -136,9 +144,13 @@ class Population:
             known = [{variable: value, **k} for k in known for value in self._values(variable)]
         yield from known
 
-    def _offered(self, source: Source, variable: str, via: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        """What the records of ``source`` give to a child's path: their own value and those shared with it."""
-        for partition in self.partitions(source.endpoint, via):
+    def _offered(
+        self, source: Source, variable: str, via: Mapping[str, str], given: Mapping[str, str]
+    ) -> Iterator[dict[str, str]]:
+        """What the records of ``source`` give to a child's path: their own value and those shared with it, of which
+        some are ``given``."""
+        known = {theirs: given[mine] for theirs, mine in source.shared.items() if mine in given}
+        for partition in self.partitions(source.endpoint, via, known):
             shared = self._shared(source, partition)
             for value in self._table(source, partition):
                 yield {**shared, variable: value}
@@ -173,13 +185,11 @@ class Population:
     def _parents(self, source: Source, variables: Mapping[str, str]) -> Iterator[Partition]:
         """The partitions of a parent that agree with the variables it shares: one, if it shares them all."""
         names = variables_of(self.endpoint(source.endpoint).path)
-        if all(name in source.shared for name in names):
-            found = self.locate(source.endpoint, {name: variables[source.shared[name]] for name in names})
-            yield from (found,) if found else ()
-            return
-        for partition in self.partitions(source.endpoint, {}):
-            if all(variables[mine] == value for mine, value in self._shared(source, partition).items()):
-                yield partition
+        known = {name: variables[source.shared[name]] for name in names if name in source.shared}
+        if len(known) < len(names):
+            yield from self.partitions(source.endpoint, {}, known)
+        elif (found := self.locate(source.endpoint, known)) is not None:
+            yield found
 
     def place_of(self, key: str, field: JsonPath, partition: Partition, value: str) -> int | None:
         """The index of the record whose ``field`` has this value; ``None`` if there is none."""
@@ -202,6 +212,11 @@ class Population:
         """The values of a free variable: the planned one, or all that were asked for."""
         planned = self._plan.variables.get(variable)
         return [planned] if planned is not None else list(self._asked.get(variable, ()))
+
+
+def _agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether no variable has two values."""
+    return all(one.get(name, value) == value for name, value in other.items())
 
 
 def _source(binding: PathBinding, via: Mapping[str, str]) -> Source:
