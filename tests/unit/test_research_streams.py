@@ -314,3 +314,40 @@ def test_dangling_references_are_gaps_not_errors() -> None:
     found = blueprint({"/things": get(array({"$ref": "models.yaml#/Thing"}), query("limit", "integer"))})
     assert any("models.yaml" in gap.reason for gap in found.gaps)
     assert named(found, "things").json_schema.value["additionalProperties"] is True
+
+
+def with_example(response: Any, value: Any) -> dict[str, Any]:
+    item = get(response)
+    media = {"schema": response, "example": value} if response is not None else {"example": value}
+    item["get"]["responses"]["200"]["content"] = {"application/json": media}
+    return item
+
+
+def test_an_example_written_as_text_is_read() -> None:
+    found = stream("/things", with_example(None, '{"things": [{"id": 7, "name": "x"}]}'))
+    assert found.selector.value.path == ("things",)
+    assert found.primary_key.value == (("id",),)
+
+
+def test_an_example_fills_in_what_the_schema_leaves_open() -> None:
+    declared = obj(data=array({"type": "object"}), total="integer")
+    found = blueprint({"/things": with_example(declared, {"data": [{"id": "a", "size": 3}], "total": 1})})
+    only = found.streams[0]
+    assert only.json_schema.value["properties"] == {
+        "id": {"type": ["null", "string"]},
+        "size": {"type": ["null", "integer"]},
+    }
+    assert "inferred from an example" in only.json_schema.evidence[0].note
+    assert only.json_schema.confidence < 0.7
+    assert "x-inferred" not in only.json_schema.value
+    assert not any(gap.subject.endswith("json_schema") for gap in found.gaps)
+
+
+def test_what_is_declared_is_not_changed_by_an_example() -> None:
+    declared = array(obj(id="integer", extra={"type": "object", "additionalProperties": {"type": "string"}}))
+    found = stream("/things", with_example(declared, [{"id": "x", "extra": {"a": "b"}, "more": 1}]))
+    assert found.json_schema.value["properties"] == {
+        "id": {"type": ["null", "integer"]},
+        "extra": {"type": ["null", "object"], "additionalProperties": {"type": ["null", "string"]}},
+    }
+    assert found.json_schema.confidence == 0.9

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from infra.runtime.documents.bundle import Bundled, bundle, encode
-from infra.runtime.documents.document import Document, Operation, Server, media_of, pointer
+from infra.runtime.documents.document import Document, Operation, Server, examples_of, media_of, pointer
 from infra.runtime.documents.load import load
 from infra.runtime.documents.parse import ParseLimits, parse
 
@@ -22,6 +22,7 @@ __all__ = [
     "Server",
     "bundle",
     "encode",
+    "examples_of",
     "fetch",
     "load",
     "media_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ Node = Mapping[str, Any]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _MAX_REFERENCES = 50
+_MAX_EXAMPLE_TEXT = 200_000
 
 
 def pointer(*keys: str | int) -> str:
@@ -217,6 +219,25 @@ def media_of(
             if kind in name.lower() and isinstance(entry, dict):
                 return name, entry
     return None
+
+
+def examples_of(document: Document, media: Node) -> Iterator[Any]:
+    """The objects and lists that a Media Type Object shows as examples; also those that are written as text."""
+    named = as_dict(media.get("examples"))
+    entries = [as_dict(document.resolve(entry)).get("value") for entry in named.values()]
+    for value in (media.get("example"), *entries):
+        shown = _parsed(value) if isinstance(value, str) else value
+        if isinstance(shown, (dict, list)) and shown:
+            yield shown
+
+
+def _parsed(text: str) -> Any:
+    if len(text) > _MAX_EXAMPLE_TEXT or text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def absolute_url(url: str, base: str | None) -> str | None:

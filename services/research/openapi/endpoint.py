@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from contracts.blueprint import Evidence, JsonPath
-from infra.runtime.documents import Document, Operation, media_of
-from services.research.openapi.examples import schema_of_examples
+from infra.runtime.documents import Document, Operation, examples_of, media_of
+from services.research.openapi.examples import filled, schema_of_examples
 from services.research.openapi.words import words
 
 VARIABLE = re.compile(r"\{([^{}]+)\}")
@@ -229,20 +229,14 @@ def _response(
     pointer += f"/content/{kind.replace('~', '~0').replace('/', '~1')}"
     nodes = _DETAIL_NODES if operation.path.endswith("}") else _LIST_NODES
     schema = document.schema(media.get("schema"), max_nodes=nodes)
+    shown = [value for value in schema.get("examples", ()) if isinstance(value, (dict, list)) and value]
+    examples = [*examples_of(document, media), *shown]
+    if not examples:
+        return schema, f"{pointer}/schema" if tells_structure(schema) else pointer, False, headers
+    inferred = schema_of_examples(examples)
     if tells_structure(schema):
-        return schema, f"{pointer}/schema", False, headers
-    examples = _examples(document, media, schema)
-    if examples:
-        return schema_of_examples(examples), pointer, True, headers
-    return schema, pointer, False, headers
-
-
-def _examples(document: Document, media: Any, schema: dict[str, Any]) -> list[Any]:
-    named = media.get("examples")
-    entries = [document.resolve(entry) for entry in named.values()] if isinstance(named, dict) else []
-    values = [entry["value"] for entry in entries if isinstance(entry, dict) and "value" in entry]
-    found = [media.get("example"), *values, *schema.get("examples", ())]
-    return [value for value in found if isinstance(value, (dict, list)) and value]
+        return filled(schema, inferred), f"{pointer}/schema", False, headers
+    return inferred, pointer, True, headers
 
 
 def tells_structure(schema: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A schema from example values, where the document has no schema. Pure."""
+"""A schema from example values, where the document has no schema, or leaves a part of it open. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,26 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MAX_ITEMS = 20
 _MAX_DEPTH = 12
+INFERRED = "x-inferred"
+"""Marks a part of a schema that stands in an example only."""
+
+
+def filled(declared: dict[str, Any], inferred: dict[str, Any]) -> dict[str, Any]:
+    """``declared``, and where it says nothing of what is inside an object or a list, what examples show."""
+    if not declared:
+        return {**inferred, INFERRED: True} if inferred else declared
+    kind, shown = declared.get("type"), inferred.get("type")
+    if kind not in ("object", "array", None) or (kind is not None and kind != shown):
+        return declared
+    out = dict(declared)
+    if shown == "array" and isinstance(inferred.get("items"), dict):
+        out["items"] = filled(declared.get("items", {}), inferred["items"])
+    if shown == "object" and inferred.get("properties") and not declared.get("additionalProperties"):
+        known, told = declared.get("properties", {}), inferred["properties"]
+        if not known:
+            return {**out, "properties": told, INFERRED: True}
+        out["properties"] = {name: filled(schema, told.get(name, {})) for name, schema in known.items()}
+    return out
 
 
 def schema_of_examples(values: list[Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.blueprint import Candidate, Gap
 from services.research.openapi.endpoint import Endpoint, type_of
+from services.research.openapi.examples import INFERRED
 from services.research.openapi.ranking import candidate
 from services.research.openapi.words import vocabulary
 
@@ -25,10 +26,9 @@ def schema_candidate(
         gap = Gap(subject="json_schema", reason="the document does not describe the records", evidence=(evidence,))
         return candidate(OPEN_OBJECT, 0.2, evidence), gap
     schema = _open(record, nullable=False)
-    if endpoint.from_example:
-        return candidate(
-            schema, 0.6, endpoint.response_evidence(path or ("(root)",), "inferred from an example")
-        ), None
+    if endpoint.from_example or record.get(INFERRED):
+        note = endpoint.response_evidence(path or ("(root)",), "inferred from an example")
+        return candidate(schema, 0.6, note), None
     return candidate(schema, 0.9, endpoint.response_evidence(path or ("(root)",), "declared schema")), None
 
 
