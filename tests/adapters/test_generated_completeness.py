@@ -54,7 +54,8 @@ def nested_api(api: Api, contacts: int = 7) -> dict[str, list[int]]:
 
 
 def ids(said: Said, name: str) -> list[int]:
-    return [record["id"] for record in said.records(name)]
+    """In the order of the parents, which are read side by side; the records of each stay in theirs."""
+    return sorted((record["id"] for record in said.records(name)), key=lambda number: number // 100)
 
 
 def test_nested_streams_are_read_for_every_parent_and_parents_once(crm: Connector) -> None:
@@ -62,7 +63,9 @@ def test_nested_streams_are_read_for_every_parent_and_parents_once(crm: Connecto
         expected = nested_api(api)
         said = crm.read(config(api.url), "notes", "deals", "contacts")
     assert said.code == 0, said.stdout
-    assert {name: ids(said, name) for name in expected} == expected
+    assert ids(said, "contacts") == expected["contacts"]
+    assert ids(said, "deals") == expected["deals"]
+    assert sorted(ids(said, "notes")) == sorted(expected["notes"])
     asked = Counter((asked.path, asked.query.get("offset")) for asked in api.asked)
     assert asked[("/contacts", "0")] == asked[("/contacts", "5")] == 1, "each page is asked for once"
 
@@ -137,7 +140,8 @@ def test_paginations_that_do_not_advance_end_loudly(crm: Connector) -> None:
         api.routes = {f"/by_{kind}": loop for kind, loop in LOOPS.items()}
         said = crm.read(config(api.url), *(f"by_{kind}" for kind in LOOPS))
     assert said.code == 1
-    assert [error["stream_descriptor"]["name"] for error in said.errors()] == [f"by_{kind}" for kind in LOOPS]
+    assert {error["stream_descriptor"]["name"] for error in said.errors()} == {f"by_{kind}" for kind in LOOPS}
+    assert len(said.errors()) == len(LOOPS)
     assert all("does not advance" in error["message"] for error in said.errors()), said.errors()
     assert len(api.asked) < 150
 
@@ -218,4 +222,4 @@ def test_hostile_ids_of_parents_stay_in_their_place_of_the_path(tmp_path: Path) 
             )
         said = connector(known, tmp_path).read({"base_url": api.url}, "kids")
     assert said.code == 0, said.stdout
-    assert ids(said, "kids") == [0, 1, 2]
+    assert sorted(ids(said, "kids")) == [0, 1, 2]

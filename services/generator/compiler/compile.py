@@ -25,9 +25,12 @@ VERSION = "0.1.0"
 _NAMESPACE = uuid.UUID("0f3a8f1c-6c6c-4f0e-8a51-5b8f2f1f4d0a")
 
 _MODULES = (
-    *("__init__", "__main__", "client", "completeness", "config", "connector", "pages", "pagination", "protocol"),
-    *("reader", "state", "streams", "sync", "transport", "utils"),
+    *("__init__", "__main__", "budget", "client", "completeness", "config", "connector", "loop", "pages"),
+    *("pagination", "protocol", "reader", "sequence", "state", "streams", "sync", "transport", "utils"),
 )
+_PARTS = {"has_cursor": "incremental", "has_issued": "tokens", "has_parent": "parents"}
+"""What the context says of an API -> the module that it needs besides."""
+
 _PAPERS = (
     *("pyproject.toml", "requirements.txt", "metadata.yaml", "acceptance-test-config.yml"),
     *("README.md", "IMPLEMENTATION.md"),
@@ -49,7 +52,7 @@ def compile_connector(blueprint: ApiBlueprint, choices: Choices, degraded: froze
     context = _context(blueprint, choices, chosen)
     package = f"src/{context['package']}"
     modules = (*_MODULES, "auth") if context["methods"] else (*_MODULES, "no_auth")
-    modules = (*modules, "tokens") if context["has_issued"] else modules
+    modules = (*modules, *(module for part, module in _PARTS.items() if context[part]))
     templates = {f"{package}/{_file(module)}.py": f"{module}.py.j2" for module in modules}
     papers_of = papers.context(blueprint, choices, chosen, context, degraded, impossible)
     templates |= {paper: f"{paper}.j2" for paper in _PAPERS}

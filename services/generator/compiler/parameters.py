@@ -14,7 +14,7 @@ from services.generator.compiler.text import Names, literal
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
-_OWN = frozenset({"credentials", "start_date", "base_url"})
+_OWN = frozenset({"credentials", "start_date", "lookback_days", "base_url"})
 _RESERVED = _OWN | {
     *("root", "variables", "query", "headers", "on_server"),
     *("copy", "json", "schema", "dict", "validate", "construct", "fields"),

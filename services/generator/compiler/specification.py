@@ -21,6 +21,15 @@ _START_DATE = {
     "examples": ["2024-01-01T00:00:00Z"],
 }
 
+_LOOKBACK = {
+    "type": "integer",
+    "title": "Lookback in days",
+    "description": "So many days are read again each time, for records that the API shows late.",
+    "default": 0,
+    "minimum": 0,
+    "maximum": 3650,
+}
+
 
 def specification(
     blueprint: ApiBlueprint,
@@ -46,6 +55,7 @@ def specification(
     if start is not None:
         empty = " Everything, if it is empty." if start == "optional" else ""
         properties["start_date"] = _START_DATE | {"description": f"{_START_DATE['description']}{empty}"}
+        properties["lookback_days"] = dict(_LOOKBACK)
         required += ["start_date"] if start == "required" else []
     properties["base_url"] = _base_url(base_url)
     if base_url is None:
