@@ -13,6 +13,7 @@ from infra.runtime.documents import load
 from infra.runtime.simulator.mould import Mould
 from services.fixtures.handler import simulate
 from services.fixtures.inference.infer import infer
+from services.tester.conformance.binding import ancestors
 
 USER = {
     "type": "object",
@@ -112,6 +113,35 @@ def test_an_example_stands_in_for_a_schema() -> None:
     assert found.records.path == ("items",)
     assert found.records.identity[0] == ("uuid",)
     assert found.records.examples == ({"uuid": "x", "n": 1},)
+
+
+def test_examples_of_several_records_show_the_members_of_all_however_long_they_are() -> None:
+    listed = [{"name": "a", "text": "x" * 5000}, {"name": "b", "number": 7}]
+    content = {"schema": {"type": "array", "items": {"type": "object"}}, "example": listed}
+    responses = {"200": {"description": "ok", "content": {"application/json": content}}}
+    records = understood({"/users": {"get": {"responses": responses}}}).endpoints["GET /users"].records
+    assert records.json_schema["properties"].keys() == {"name", "text", "number"}
+    assert records.examples == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "identity"),
+    [
+        ({"name": {"type": "string"}, "serial": {"type": "string"}}, ("serial",)),
+        ({"name": {"type": "string"}, "id": {"type": "string", "format": "byte"}}, ("id",)),
+        (
+            {"name": {"type": "string"}, "beacon": {"type": "object", "properties": {"uuid": {"type": "string"}}}},
+            ("name",),
+        ),
+        (
+            {"label": {"type": "string"}, "user": {"type": "object", "properties": {"uuid": {"type": "string"}}}},
+            ("user", "uuid"),
+        ),
+    ],
+)
+def test_what_identifies_a_record_is_its_own(fields: dict[str, Any], identity: tuple[str, ...]) -> None:
+    found = users({"type": "array", "items": {"type": "object", "properties": fields}})
+    assert found.records.identity[0] == identity
 
 
 def test_what_holds_no_records_is_left_out_with_the_reason() -> None:
@@ -309,7 +339,7 @@ def test_a_variable_may_name_records_of_a_list_at_the_top_whose_name_is_singular
     def sources(key: str) -> list[str]:
         return [source.endpoint for binding in api.endpoints[key].bindings for source in binding.sources]
 
-    assert sources("GET /meta/{projectId}/types") == ["GET /meta", "GET /project"]
+    assert sources("GET /meta/{projectId}/types") == ["GET /project", "GET /meta"]
     assert sources("GET /meta/{otherId}/kinds") == ["GET /meta"]
 
 
@@ -328,6 +358,75 @@ def test_an_id_that_is_a_text_here_and_a_number_there_is_made_of_digits(asked: A
     api = understood({"/projects": operation({"type": "array", "items": project}), "/tasks": asked})
     found = api.endpoints["GET /projects"]
     assert Mould(found, 0).record(1, 0, {})["id"].isdecimal() is digits
+
+
+def sources_of(paths: dict[str, Any], key: str) -> list[tuple[str, str]]:
+    """Of an endpoint's variables: the list and the field that their values come from."""
+    bindings = understood(paths).endpoints[key].bindings
+    return [(source.endpoint, ".".join(source.field)) for binding in bindings for source in binding.sources]
+
+
+def thing(**fields: Any) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "object", "properties": fields}}
+
+
+TEXT = {"type": "string"}
+
+
+def test_a_list_that_wants_a_search_term_does_not_stand_alone_one_that_wants_a_page_does() -> None:
+    nested = {"/tags/{id}/campaigns": operation(LIST), "/tags": operation(LIST)}
+    child = {"/campaigns/{id}/messages": operation(LIST)}
+    term, page = ({**query("filter", "string"), "required": True}, {**query("page"), "required": True})
+    by_term = {"/campaigns": operation(LIST, term), **nested, **child}
+    by_page = {"/campaigns": operation(LIST, page), **nested, **child}
+    found = sources_of(by_term, "GET /campaigns/{id}/messages")
+    assert found == [("GET /campaigns", "id"), ("GET /tags/{id}/campaigns", "id")]
+    assert sources_of(by_page, "GET /campaigns/{id}/messages") == [("GET /campaigns", "id")]
+
+
+def test_a_variable_about_something_else_than_the_list_before_it_is_a_weaker_ground() -> None:
+    listed = thing(MessageID=TEXT)
+    api = understood(
+        {
+            "/clicks": operation(listed),
+            "/clicks/{messageid}": operation(listed),
+            "/messages": operation(listed),
+            "/messages/{messageid}/notes": operation(LIST),
+        }
+    )
+    about_another = api.endpoints["GET /clicks/{messageid}"]
+    assert [source.endpoint for source in about_another.bindings[0].sources] == ["GET /messages", "GET /clicks"]
+    about_it = api.endpoints["GET /messages/{messageid}/notes"]
+    assert about_another.ground("parents").confidence < about_it.ground("parents").confidence
+
+
+def test_the_id_of_a_record_s_owner_names_no_record() -> None:
+    owned = thing(
+        owner={"type": "object", "properties": {"uuid": TEXT}},
+        repo={"type": "object", "properties": {"uuid": TEXT}},
+    )
+    described = {
+        "name": "slug",
+        "in": "path",
+        "required": True,
+        "description": "The slug or the UUID.",
+        "schema": TEXT,
+    }
+    found = sources_of(
+        {"/repos": operation(owned), "/repos/{slug}/forks": operation(LIST, described)}, "GET /repos/{slug}/forks"
+    )
+    assert found == [("GET /repos", "repo.uuid")]
+
+
+def test_two_paths_of_one_shape_are_one_endpoint_that_takes_both_values() -> None:
+    listed = thing(id=TEXT, number=TEXT)
+    paths = {
+        "/contacts": operation(listed),
+        "/contacts/{id}": operation(listed),
+        "/contacts/{number}": operation(listed),
+    }
+    assert list(understood(paths).endpoints) == ["GET /contacts", "GET /contacts/{id}"]
+    assert sources_of(paths, "GET /contacts/{id}") == [("GET /contacts", "id"), ("GET /contacts", "number")]
 
 
 def test_a_path_variable_that_is_a_number_asks_for_digits_too() -> None:
@@ -456,3 +555,18 @@ def test_a_variable_may_name_records_of_a_nested_list_but_never_in_a_circle() ->
     sources = {key: [b.sources[0].endpoint for b in e.bindings] for key, e in api.endpoints.items()}
     assert sources["GET /users/{user_id}/teams"] == ["GET /orgs/{org_id}/users"]
     assert sources["GET /teams/{team_id}/groups"] == sources["GET /groups/{group_id}/teams"] == []
+
+
+def test_lists_that_are_found_only_below_each_other_are_bound_one_way() -> None:
+    term = {**query("filter", "string"), "required": True}
+    api = understood(
+        {
+            "/tags": operation(LIST, term),
+            "/campaigns": operation(LIST, term),
+            "/tags/{id}/campaigns": operation(LIST),
+            "/campaigns/{id}/tags": operation(LIST),
+        }
+    )
+    for key in ("GET /tags/{id}/campaigns", "GET /campaigns/{id}/tags"):
+        assert ancestors(api.endpoints[key], api) & {"GET /tags", "GET /campaigns"}
+        assert key not in ancestors(api.endpoints[key], api)
