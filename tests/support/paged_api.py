@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from infra.runtime import clock
+
 Record = dict[str, Any]
 
 
@@ -45,13 +47,17 @@ Route = Callable[[Asked], Answer]
 
 @dataclass
 class Api:
-    """Routes by path, the requests that came, and answers to give first: path (or ``*``) -> queue."""
+    """Routes by path, the requests that came, and answers to give first: path (or ``*``) -> queue.
+
+    ``clock_ahead_s``: by how much the server's clock is wrong.
+    """
 
     routes: dict[str, Route] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     first: dict[str, list[Answer]] = field(default_factory=dict)
     guard: Callable[[Asked], Answer | None] = lambda asked: None
     url: str = ""
+    clock_ahead_s: float = 0.0
 
     def answer(self, asked: Asked) -> Answer:
         self.asked.append(asked)
@@ -106,6 +112,9 @@ def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             self.wfile.write(content)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or clock.epoch_s()) + api.clock_ahead_s)
 
         do_GET = do_POST = _serve  # noqa: N815
 
