@@ -63,7 +63,9 @@ class Population:
         return self._sizes.get(key) or self.default_size(key)
 
     def default_size(self, key: str) -> int:
-        return min(self.endpoint(key).size.default, self.largest_size(key))
+        endpoint = self.endpoint(key)
+        usual = 1 if endpoint.ground("size").stated else self._plan.usual_page_size
+        return min(max(endpoint.size.default, usual), self.largest_size(key))
 
     def largest_size(self, key: str) -> int:
         size = self.endpoint(key).size
