@@ -46,6 +46,7 @@ from services.tester.conformance.binding import ancestors_among, parents_of
 from services.tester.naming import configured, renamed
 
 KIND = "agreement"
+_EPOCHS = {"epoch_s", "epoch_ms"}
 LEVELS = 4
 """Of parents, along which variables are handed down."""
 
@@ -133,15 +134,19 @@ def _with_key(endpoint: Endpoint, key: tuple[tuple[str, ...], ...] | None) -> En
 
 
 def _with_time(endpoint: Endpoint, cursor: Cursor | None) -> Endpoint:
-    """A cursor field that the document does not say holds times is simulated as one."""
+    """A cursor field that the document does not say holds times is simulated as one; numbers that it does not say
+    are seconds or milliseconds are what the blueprint takes them for."""
     records = endpoint.records
     if cursor is None:
         return endpoint
     changes: dict[str, Any] = {}
     if cursor.field in records.identity and not endpoint.ground("identity").stated:
         changes["identity"] = tuple(path for path in records.identity if path != cursor.field)
-    if cursor.field not in {time.path for time in records.times} and not endpoint.ground("times").stated:
-        changes["times"] = (*records.times, TimeField(path=cursor.field, format=cursor.field_format))
+    known = {time.path: time.format for time in records.times}
+    unsure = cursor.field not in known or {known[cursor.field], cursor.field_format} == _EPOCHS
+    if unsure and not endpoint.ground("times").stated:
+        known[cursor.field] = cursor.field_format
+        changes["times"] = tuple(TimeField(path=path, format=form) for path, form in known.items())
     return endpoint.model_copy(update={"records": records.model_copy(update=changes)}) if changes else endpoint
 
 

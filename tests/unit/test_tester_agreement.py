@@ -84,6 +84,15 @@ def test_assumed_place_of_the_records_follows_the_blueprint():
     assert (changed.records.path, changed.envelope) == (("data",), None)
 
 
+@pytest.mark.parametrize(("stated", "form"), [((), "epoch_ms"), (("times",), "epoch_s")])
+def test_numbers_that_nobody_calls_seconds_are_what_the_blueprint_takes_them_for(stated, form):
+    cursor = UPDATED_SINCE.model_copy(update={"field_format": "epoch_ms"})
+    times = (TimeField(path=("updated_at",), format="epoch_s"), TimeField(path=("created_at",)))
+    records = Records(path=("data",), json_schema={"type": "object"}, times=times)
+    changed, _ = agreed(blueprint(stream("things", cursor=cursor)), endpoint(records=records, stated=stated))
+    assert changed.records.times == (TimeField(path=("updated_at",), format=form), times[1])
+
+
 def test_a_key_is_made_unique_and_a_cursor_field_a_time():
     changed, _ = agreed(blueprint(stream("things", cursor=UPDATED_SINCE)), endpoint())
     assert changed.records.identity == (("id",),)
