@@ -55,12 +55,13 @@ class JudgedApi(Frozen):
     """The simulated API that a connector was judged by, with what was known of the streams that read it.
 
     ``endpoints``: stream -> key of its endpoint. ``parents``: stream -> variable of its request -> parent stream.
-    ``fields``: path variable -> the config's field that fills it.
+    ``paging``: stream -> how it pages. ``fields``: path variable -> the config's field that fills it.
     """
 
     api: SimulatedApi
     endpoints: dict[str, str] = Field(default_factory=dict)
     parents: dict[str, dict[str, str]] = Field(default_factory=dict)
+    paging: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     fields: dict[str, str] = Field(default_factory=dict)
 
 

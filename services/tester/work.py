@@ -28,6 +28,7 @@ from services.tester.conformance import (
     Subject,
     conform,
     endpoints_of,
+    paging_of,
     parents_of,
     specify,
 )
@@ -141,6 +142,7 @@ def knowledge_of(package: Package) -> tuple[SimulatedApi, Knowledge, list[Check]
     known = Knowledge(
         endpoints=endpoints,
         parents=parents,
+        paging=paging_of(blueprint, choices),
         fields=fields_of(configured(blueprint, parents, endpoints)),
         missing=dict.fromkeys(package.degraded, "degraded: it is left out of the connector"),
         streams=tuple(stream.name for stream in blueprint.streams),
@@ -168,6 +170,7 @@ def _published(api: SimulatedApi, known: Knowledge) -> Tree:
         api=for_publication(api, known.endpoints.values()),
         endpoints=dict(known.endpoints),
         parents={stream: dict(parents) for stream, parents in known.parents.items()},
+        paging=dict(known.paging),
         fields=dict(known.fields),
     )
     content = judged.model_dump_json(exclude_defaults=True).encode()

@@ -1,7 +1,7 @@
 """The black-box judge of connectors."""
 
 from services.tester.conformance.bench import Pace, Subject
-from services.tester.conformance.binding import endpoints_of, parents_of
+from services.tester.conformance.binding import endpoints_of, paging_of, parents_of
 from services.tester.conformance.kit import conform, specify
 from services.tester.conformance.session import VERSION, Judgement, Knowledge, Say
 
@@ -14,6 +14,7 @@ __all__ = [
     "Subject",
     "conform",
     "endpoints_of",
+    "paging_of",
     "parents_of",
     "specify",
 ]

@@ -24,7 +24,8 @@ class Bound:
     ``depth`` is 0 where the path names no parent; ``via`` names the endpoint that each path variable is read from
     (see `Simulator.rows`). ``query_parents`` are endpoints whose records are named in the query, by this stream or
     one above it: the simulated API does not tell such requests apart, so there may be only one such record.
-    ``reads_first``: endpoints of all streams that the connector is known to read before this one.
+    ``reads_first``: endpoints of all streams that the connector is known to read before this one. ``paging``: how
+    the connector is known to page, where the API may offer more ways than one.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Bound:
     via: Mapping[str, str] = field(default_factory=dict)
     query_parents: frozenset[str] = frozenset()
     reads_first: frozenset[str] = frozenset()
+    paging: tuple[str, ...] = ()
 
     @property
     def group(self) -> tuple[int, bool]:
@@ -55,16 +57,15 @@ class Bound:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """Streams of one shape run through the same code of the connector: how they are let in, how their pages
-        are asked for and announced, whether they are incremental, how they hang on parents."""
-        signals = tuple(sorted({s.kind for s in self.endpoint.signals} - _WORDS_ONLY))
+        """Streams of one shape run through the same code of the connector: how their pages are asked for and
+        announced, whether they are incremental, how they hang on parents. All are let in the same way."""
         position = self.endpoint.position
-        auth = None if self.endpoint.auth is None else tuple(repr(way) for way in self.endpoint.auth)
+        signals = tuple(sorted({s.kind for s in self.endpoint.signals} - _WORDS_ONLY))
+        told = () if position.kind == "none" else self.paging or signals
         return (
-            auth,
             position.kind,
             position.location,
-            signals,
+            told,
             self.incremental,
             min(self.depth, 2),
             bool(self.query_parents),
@@ -117,14 +118,24 @@ def parents_of(blueprint: ApiBlueprint, choices: Choices) -> dict[str, dict[str,
     return found
 
 
+def paging_of(blueprint: ApiBlueprint, choices: Choices) -> dict[str, tuple[str, ...]]:
+    """Stream -> how it pages: the kind, and what it goes by besides."""
+    found = {}
+    for stream in blueprint.streams:
+        pagination = _taken(stream, "pagination", choices)
+        found[stream.name] = (pagination.kind, *sorted(pagination.model_dump(exclude_defaults=True)))
+    return found
+
+
 def bind(
     catalog: Iterable[dict[str, Any]],
     api: SimulatedApi,
     endpoints: Mapping[str, str],
     parents: Mapping[str, Mapping[str, str]] | None = None,
+    paging: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Bindings:
     """Put the catalog's streams and the API's endpoints together."""
-    parents = parents or {}
+    parents, paging = parents or {}, paging or {}
     bound, unbound = [], {}
     for stream in catalog:
         name = stream["name"]
@@ -141,7 +152,9 @@ def bind(
         above = _above(name, parents)
         in_query = frozenset().union(*(_named_in_query(each, api, endpoints, parents) for each in (name, *above)))
         first = frozenset(endpoints[each] for each in above if each in endpoints)
-        bound.append(Bound(name, stream, endpoint, depth_of(endpoint, api), via, in_query, first))
+        bound.append(
+            Bound(name, stream, endpoint, depth_of(endpoint, api), via, in_query, first, paging.get(name, ()))
+        )
     return Bindings(tuple(bound), unbound)
 
 

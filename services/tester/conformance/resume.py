@@ -31,12 +31,14 @@ Order = Literal["ascending", "descending"]
 @dataclass
 class Chain:
     """One read that took several processes. ``records``: what came before the last checkpoint of each; ``again``:
-    for each process how many of its records had come before."""
+    for each process how many of its records had come before; ``asked``: the last that asked for records, which
+    settled the page size that their number hangs on."""
 
     one: Bound
     records: list[dict[str, Any]] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
     state: dict[str, Any] | None = None
+    asked: Run | None = None
     kills: int = 0
     stuck: bool = False
 
@@ -70,7 +72,7 @@ async def judge_every_checkpoint(bench: Bench, one: Bound, order: Order = "ascen
         return too_slow(last, one, case)
     if not chain.kills:
         return skipped(KIND, one.name, case, f"it never wrote a checkpoint; it {last.ended}")
-    if not _union(chain, run, one).complete:
+    if not _union(chain, run).complete:
         chain.take(last.transcript.of(one.name))
     return _judge(chain, last, one, case)
 
@@ -85,7 +87,7 @@ async def _killed_along(bench: Bench, chain: Chain, plan: Plan) -> Run:
         kept = run.kept[-1]
         before, chain.state = chain.state, kept.state
         chain.take(run.transcript.of(chain.one.name)[: kept.records])
-        if _union(chain, run, chain.one).complete or chain.kills == MOST_KILLS:
+        if _union(chain, run).complete or chain.kills == MOST_KILLS:
             return run
         chain.stuck = before is not None and _place(before) == _place(kept.state)
         if chain.stuck:
@@ -101,7 +103,7 @@ async def _read(bench: Bench, chain: Chain, plan: Plan, *, kill: bool) -> Run:
     def at_checkpoint(_: Transcript, kind: Type | None) -> signal.Signals | None:
         return signal.SIGKILL if kind is Type.STATE else None
 
-    return await bench.read(
+    run = await bench.read(
         plan,
         [chain.one.catalog],
         incremental=True,
@@ -109,15 +111,18 @@ async def _read(bench: Bench, chain: Chain, plan: Plan, *, kill: bool) -> Run:
         bound=bound_of(bench, [chain.one], pages=4),
         kill=at_checkpoint if kill else None,
     )
+    if chain.asked is None or run.asked(chain.one.endpoint.key):
+        chain.asked = run
+    return run
 
 
-def _union(chain: Chain, run: Run, one: Bound) -> Comparison:
-    return together(run, run, one, chain.records)
+def _union(chain: Chain, run: Run) -> Comparison:
+    return together(chain.asked or run, run, chain.one, chain.records)
 
 
 def _judge(chain: Chain, last: Run, one: Bound, case: str) -> Check:
-    comparison = _union(chain, last, one)
-    page = last.simulator.page_size(one.endpoint.key)
+    comparison = _union(chain, last)
+    page = (chain.asked or last).simulator.page_size(one.endpoint.key)
     resumable = bool(one.catalog.get("is_resumable")) or one.incremental
     bounded = resumable and not asked_by_day(last, one)
     most = max(chain.again, default=0)

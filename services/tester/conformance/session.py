@@ -46,13 +46,15 @@ Job = Awaitable[list[Check]]
 class Knowledge:
     """What is known about the connector besides itself; all of it optional.
 
-    ``endpoints``: stream -> endpoint key. ``parents``: stream -> variable -> parent stream. ``fields``: path
-    variable -> the config's field that fills it. ``missing``: streams that are rightly not in the catalog -> why.
-    ``streams``: all that there should be.
+    ``endpoints``: stream -> endpoint key. ``parents``: stream -> variable -> parent stream. ``paging``: stream ->
+    how it pages (streams with the same words share the code). ``fields``: path variable -> the config's field
+    that fills it. ``missing``: streams that are rightly not in the catalog -> why. ``streams``: all that there
+    should be.
     """
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    paging: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     streams: tuple[str, ...] = ()
@@ -132,7 +134,7 @@ class Session:
         if untold:
             await self.say(f"finding out what {len(untold)} streams read")
             endpoints |= await observed(self.bench, untold)
-        self.bindings = bind(self.catalog, self.bench.api, endpoints, self.known.parents)
+        self.bindings = bind(self.catalog, self.bench.api, endpoints, self.known.parents, self.known.paging)
 
     # --- the reads ------------------------------------------------------------------------------
 
