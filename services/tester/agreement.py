@@ -17,6 +17,7 @@ from contracts.blueprint import (
     Choices,
     Cursor,
     CursorPagination,
+    JsonPath,
     LastRecordPagination,
     LinkHeaderPagination,
     NextUrlPagination,
@@ -123,14 +124,32 @@ def _with_records_at(endpoint: Endpoint, selector: Selector) -> Endpoint:
 
 def _with_key(endpoint: Endpoint, key: tuple[tuple[str, ...], ...] | None) -> Endpoint:
     """A key of one field that the document does not call unique is made so: no record may differ from another only
-    by chance."""
+    by chance. All fields of a longer one are there, if they may be."""
     records = endpoint.records
+    if key is not None and len(key) > 1:
+        schema = records.json_schema
+        for path in key:
+            schema = _with_member(schema, path)
+        return endpoint.model_copy(update={"records": records.model_copy(update={"json_schema": schema})})
     times = {time.path for time in records.times}
     if key is None or len(key) != 1 or key[0] in {*records.identity, *times} or endpoint.ground("identity").stated:
         return endpoint
     return endpoint.model_copy(
         update={"records": records.model_copy(update={"identity": (*records.identity, key[0])})}
     )
+
+
+def _with_member(schema: dict[str, Any], path: JsonPath) -> dict[str, Any]:
+    """The schema with the member at ``path``, where it has one, no longer optional."""
+    members = schema.get("properties", {})
+    if not path or path[0] not in members:
+        return schema
+    required = list(dict.fromkeys((*schema.get("required", ()), path[0])))
+    return {
+        **schema,
+        "properties": {**members, path[0]: _with_member(members[path[0]], path[1:])},
+        "required": required,
+    }
 
 
 def _with_time(endpoint: Endpoint, cursor: Cursor | None) -> Endpoint:

@@ -168,3 +168,13 @@ def test_of_two_variables_from_one_record_only_one_is_bound():
     )
     assert bound_to(api.endpoints[apps.key]) == {"device": [Source(endpoint="GET /devices", field=("id",))]}
     assert "agreement/apps/parents" in [gap.id for gap in gaps]
+
+
+def test_the_fields_of_a_composite_key_are_there_unless_they_may_be_null() -> None:
+    names = {"id": {"type": "string"}, "label": {"type": ["string", "null"]}}
+    schema = {"type": "object", "properties": {"owner": {"type": "object", "properties": names}}}
+    one = endpoint(stated=("identity",), records=Records(path=("data",), json_schema=schema))
+    changed, gaps = agreed(blueprint(stream("things", primary_key=(("owner", "id"), ("owner", "label")))), one)
+    owner = changed.records.json_schema["properties"]["owner"]
+    assert (changed.records.json_schema["required"], owner["required"]) == (["owner"], ["id", "label"])
+    assert (owner["properties"], gaps) == (names, [])
