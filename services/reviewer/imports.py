@@ -34,13 +34,23 @@ _RUNNERS = (
         "site",
     ),
 )
+_LOOP_RUNNERS = ("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell")
+_LOOP_NETWORKERS = (
+    *("asyncio.open_connection", "asyncio.open_unix_connection", "asyncio.start_server"),
+    "asyncio.start_unix_server",
+)
 _NETWORKERS = (
-    *("_socket", "asyncio", "ftplib", "http.client", "http.server", "imaplib", "nntplib", "poplib", "smtplib"),
+    *("_socket", "ftplib", "http.client", "http.server", "imaplib", "nntplib", "poplib", "smtplib"),
     *("socket", "socketserver", "telnetlib", "urllib.request", "webbrowser", "wsgiref", "xmlrpc"),
 )
 
-BANNED_MODULES: dict[str, str] = dict.fromkeys(_RUNNERS, _RUNS_CODE) | dict.fromkeys(_NETWORKERS, _NETWORK)
-"""Module (with everything below it) -> why not."""
+BANNED_MODULES: dict[str, str] = {
+    **dict.fromkeys((*_RUNNERS, *_LOOP_RUNNERS, "asyncio.subprocess"), _RUNS_CODE),
+    **dict.fromkeys((*_NETWORKERS, *_LOOP_NETWORKERS), _NETWORK),
+    **dict.fromkeys(("asyncio.selector_events", "asyncio.streams", "asyncio.unix_events"), _NETWORK),
+}
+"""Module (with everything below it), or what is imported from one -> why not. An event loop may wait for threads;
+what it could connect to or start is barred."""
 
 ALLOWED_BELOW = frozenset({"importlib.metadata", "importlib.resources"})
 """Exceptions below a banned module."""
@@ -54,6 +64,8 @@ _ENVIRONMENT = "a connector is configured by its config alone; the environment m
 BANNED_NAMES: dict[str, tuple[Severity, str]] = {
     **dict.fromkeys(("eval", "exec", "__import__", "breakpoint"), (Severity.CRITICAL, _RUN)),
     **dict.fromkeys(("os.system", "os.popen", "os.startfile", "os.fork", "os.forkpty"), (Severity.CRITICAL, _RUN)),
+    **dict.fromkeys(_LOOP_RUNNERS, (Severity.CRITICAL, _RUN)),
+    **dict.fromkeys(_LOOP_NETWORKERS, (Severity.CRITICAL, _NETWORK)),
     **dict.fromkeys(("os.environ", "os.environb", "os.getenv", "os.putenv"), (Severity.HIGH, _ENVIRONMENT)),
     **dict.fromkeys(
         ("sys.modules", "sys.meta_path", "sys.path_hooks", "sys._getframe", "sys.settrace", "sys.setprofile"),
@@ -71,9 +83,13 @@ BANNED_PREFIXES: dict[str, tuple[Severity, str]] = dict.fromkeys(
 )
 
 ESCAPES = frozenset(
-    {"__builtins__", "__code__", "__closure__", "__globals__", "__subclasses__", "__getattribute__", "__reduce__"}
+    {
+        *("__builtins__", "__code__", "__closure__", "__globals__", "__subclasses__", "__getattribute__"),
+        *("__reduce__", "create_connection", "create_datagram_endpoint", "create_server", "create_unix_connection"),
+        *("create_unix_server", "sock_connect", "subprocess_exec", "subprocess_shell"),
+    }
 )
-"""Attributes that serve to get at what the rules above forbid."""
+"""Attributes that serve to get at what the rules above forbid; an event loop has some."""
 
 
 def why_banned(module: str) -> str | None:
