@@ -159,10 +159,9 @@ def test_the_identity_of_another_list_is_known_by_its_name() -> None:
         "/messages/inbound": get(array(message)),
         "/messages/outbound": get(array(message)),
         "/messages/outbound/clicks": get(array(obj(id="string", MessageID="string"))),
-        "/messages/outbound/clicks/{messageid}": get(array(obj(at="string")), variable("messageid")),
+        "/messages/outbound/clicks/{messageid}/places": get(array(obj(at="string")), variable("messageid")),
     }
-    found = [stream for stream in blueprint(FILLER | paths).streams if "{messageid}" in stream.request.value.path]
-    assert bindings(paths, found[0].name) == {"messageid": "outbounds.MessageID"}
+    assert bindings(paths, "places") == {"messageid": "outbounds.MessageID"}
 
 
 def test_a_choice_of_words_is_nobodys_record() -> None:
@@ -258,6 +257,26 @@ def test_a_type_that_disagrees_makes_unsure() -> None:
         return parent(paths, "tasks").confidence
 
     assert confidence("integer") < 0.8 <= confidence("string")
+
+
+def test_a_number_is_never_a_name() -> None:
+    param = {**variable("project_id"), "schema": {"type": "integer"}}
+    paths = {
+        "/projects": get(array(obj(name="string", note="string"))),
+        "/projects/{project_id}/tasks": get(array(THING), param),
+    }
+    assert "GET /projects/{project_id}/tasks" in omitted(paths)
+
+
+def test_the_whole_phrase_of_a_description_counts() -> None:
+    """A field configuration is no field, however it is spelled."""
+    param = described("id", "The ID of the field configuration.")
+    paths = {
+        "/field": get(array(THING)),
+        "/fieldconfiguration": get(array(THING)),
+        "/x/{id}/items": get(array(obj(a="string")), param),
+    }
+    assert bindings(paths, "items") == {"id": "fieldconfigurations.id"}
 
 
 # --- arguments of methods --------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from services.research.openapi.words import noun, same_word, vocabulary, words
 _IDENTITIES = ("id", "uuid", "guid", "gid", "sid", "uid", "key", "slug", "name", "number", "code", "login")
 _OF_AN_OBJECT = ("id", "slug", "key", "login", "uuid", "name")
 """Members of an object that stand for it, where the variable is the object's bare name: ``owner.login``."""
+_TEXTS = vocabulary("name slug login")
+"""Never numbers, while an id often is one in a string."""
 _PLACEHOLDERS = vocabulary("id identifier")
 _TOLD = re.compile(rf"\b({'|'.join(_IDENTITIES)})s?\b")
 _SAID = 200
@@ -89,7 +91,9 @@ def field_for(place: Place, variable: str, parent: Place) -> Fit | None:
         return found
     declared = type_of(_at(parent.record, found.field))
     mismatch = param.is_integer and declared == "string"
-    return Fit(found.field, found.quality * 0.9) if mismatch else found
+    if mismatch and words(found.field[-1])[-1] in _TEXTS:
+        return None
+    return Fit(found.field, found.quality * 0.94) if mismatch else found
 
 
 def _by_name(place: Place, variable: str, parent: Place) -> Fit | None:

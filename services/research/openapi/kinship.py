@@ -28,6 +28,9 @@ _ROLES = vocabulary("parent source target root owner current base main linked re
 """A variable may say what part a record plays: a ``parent_project_id`` is the id of a project."""
 _IDENTITY = vocabulary("id ids uuid identifier key slug sid name")
 _FILLERS = vocabulary("the a an your this that given specified")
+_AFTER = vocabulary("to for that which in from with whose where used when you is are being as by on at of and")
+"""Behind these a description goes on about something else."""
+_SENTENCE = re.compile(r"[.;:,()\n]")
 _WORD = re.compile(r"[a-z]+")
 _SAID = 200
 """Characters of a description that are looked at."""
@@ -55,6 +58,7 @@ class Kinship:
         self._by_template: dict[Template, list[Place]] = defaultdict(list)
         self._by_word: dict[str, list[Place]] = defaultdict(list)
         self._by_noun: dict[Noun, list[Place]] = defaultdict(list)
+        self._joined: dict[str, Noun] = {}
         self._by_key: dict[str, list[Place]] = defaultdict(list)
         self._known: dict[tuple[str, str], list[Kin]] = {}
         for place in places:
@@ -62,6 +66,7 @@ class Kinship:
                 self._by_template[template].append(place)
             for name in place.nouns:
                 self._by_noun[name].append(place)
+                self._joined.setdefault("".join(name), name)
             for word in dict.fromkeys(name[-1] for name in place.nouns):
                 self._by_word[word].append(place)
             if place.key is not None and len(place.key) == 1 and len(words(place.key[0][-1])) > 1:
@@ -152,15 +157,14 @@ class Kinship:
 
     def _told(self, param: Param) -> Iterator[Noun]:
         """What a description says the value is the id of: ``ID of the legal hold policy``, ``Conversation ID``."""
-        said = [singular(word) for word in _WORD.findall(param.text[:_SAID])]
-        for at, word in enumerate(said):
-            if word not in _IDENTITY or "or" in said[max(at - 2, 0) : at + 8]:
-                continue  # of one thing or another: not one list's records
-            before = (tuple(said[at - length : at]) for length in range(min(_LONGEST, at), 0, -1))
-            named = _genitive(said[at + 1 :])
-            after = (tuple(named[:length]) for length in range(min(_LONGEST, len(named)), 0, -1))
-            for names in (before, after):
-                found = next((name for name in names if name in self._by_noun), None)
+        for sentence in _SENTENCE.split(param.text[:_SAID]):
+            said = [singular(word) for word in _WORD.findall(sentence)]
+            for at, word in enumerate(said):
+                if word not in _IDENTITY or "or" in said[max(at - 2, 0) : at + 8]:
+                    continue  # of one thing or another: not one list's records
+                before = (said[at - length : at] for length in range(min(_LONGEST, at), 0, -1))
+                found = next((name for each in before if (name := self._joined.get("".join(each)))), None)
+                found = found or self._joined.get("".join(_genitive(said[at + 1 :])))
                 if found is not None:
                     yield found
 
@@ -180,6 +184,7 @@ def _genitive(said: list[str]) -> list[str]:
     if said[:1] != ["of"]:
         return []
     rest = said[2:] if said[1:2] and said[1] in _FILLERS else said[1:]
+    rest = rest[: next((at for at, word in enumerate(rest) if at and word in _AFTER), None)]
     if rest[1:2] == ["s"]:
         rest = rest[2:]
     return rest[1:] if rest and rest[0] in _ROLES else rest
