@@ -9,6 +9,7 @@ import pytest
 from contracts.blueprint import ApiBlueprint
 from infra.runtime.documents import load
 from infra.runtime.recording import read_har
+from services.fixtures.inference.infer import infer as simulated
 from services.research.observe import observed
 from services.research.openapi.engine import infer
 from tests.support.connector_process import Said
@@ -61,3 +62,44 @@ def test_recorded_answers_mend_what_the_document_says(server: Contrary, tmp_path
         assert_complete(server, said)
     else:
         assert_loud(said)
+
+
+SEEN: dict[str, tuple[str, str, str, int, set[str]]] = {
+    "token_named_offset": ("records", "id", "cursor offset", 0, {"next_cursor offset"}),
+    "undeclared_link_header": ("", "id", "cursor after", 0, {"link "}),
+    "link_header_for_page": ("data", "id", "cursor after", 0, {"link "}),
+    "undeclared_paging": ("data", "id", "page page", 1, set()),
+    "pages_from_zero": ("data", "id", "page page", 0, set()),
+    "pages_from_one": ("data", "id", "page page", 1, set()),
+    "offset_of_pages": ("data", "id", "page offset", 0, set()),
+    "page_size_capped": ("data", "id", "offset offset", 0, set()),
+    "cursor_elsewhere": (
+        "data",
+        "id",
+        "cursor cursor",
+        0,
+        {"has_more paging.has_more", "next_cursor paging.next_cursor"},
+    ),
+    "total_of_the_page": ("data", "id", "offset offset", 0, set()),
+    "total_pages_less_one": ("data", "id", "page page", 1, set()),
+    "rows_under_another_key": ("items", "id", "offset offset", 0, set()),
+    "rows_wrapped_deeper": ("items", "data.id", "offset offset", 0, set()),
+}
+"""Server -> where its records are, their identity, kind and parameter of its pages, the first one, its signals."""
+
+
+@pytest.mark.parametrize("server", [one for one in SERVERS if one.name in SEEN], ids=lambda server: server.name)
+def test_simulated_api_behaves_as_the_real_one_was_seen_to(server: Contrary) -> None:
+    with serving(server.api()) as api:
+        recorded = read_har(har(api.url, server.targets()))
+    api_of = simulated(load(server.document, where="things.json"), recorded.answers)
+    endpoint = api_of.endpoints["GET /things"]
+    position = endpoint.position
+    assert (
+        ".".join(endpoint.records.path),
+        ".".join(endpoint.records.identity[0]),
+        f"{position.kind} {position.param}",
+        position.first,
+        {f"{signal.kind} {'.'.join(signal.path)}" for signal in endpoint.signals},
+    ) == SEEN[server.name]
+    assert endpoint.size.maximum == (20 if server.name == "page_size_capped" else endpoint.size.maximum)
