@@ -85,7 +85,12 @@ def agree(
         if nested is not endpoint:
             endpoint = nested
             gaps.append(_gap(stream.name, "parents", "whose records its path names", endpoint))
-        endpoint = _with_time(endpoint, _option(stream, "cursor", choices).value)
+        cursor = _option(stream, "cursor", choices)
+        endpoint = _with_time(endpoint, cursor.value)
+        filtered = _with_filter(endpoint, cursor.value)
+        if filtered is not endpoint and _outweighs(cursor, endpoint.ground("filters")):
+            endpoint = filtered
+            gaps.append(_gap(stream.name, "filters", "which time a filter goes by", endpoint))
         changed[key] = _with_key(endpoint, _option(stream, "primary_key", choices).value)
     for _ in range(LEVELS):
         changed |= {key: _with_inherited(changed[key], changed) for key in endpoints.values()}
@@ -167,6 +172,19 @@ def _with_time(endpoint: Endpoint, cursor: Cursor | None) -> Endpoint:
         known[cursor.field] = cursor.field_format
         changes["times"] = tuple(TimeField(path=path, format=form) for path, form in known.items())
     return endpoint.model_copy(update={"records": records.model_copy(update=changes)}) if changes else endpoint
+
+
+def _with_filter(endpoint: Endpoint, cursor: Cursor | None) -> Endpoint:
+    """The filter that the connector sends goes by the field that it takes for its cursor."""
+    sent = cursor.filter.param if cursor is not None and cursor.filter is not None else None
+    fields = {each.field for each in endpoint.filters if each.param == sent}
+    if cursor is None or not fields - {cursor.field}:
+        return endpoint
+    filters = tuple(
+        each.model_copy(update={"field": cursor.field}) if each.field in fields else each
+        for each in endpoint.filters
+    )
+    return endpoint.model_copy(update={"filters": filters})
 
 
 def _with_parent(

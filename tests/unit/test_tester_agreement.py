@@ -18,6 +18,7 @@ from contracts.simulation import (
     SimulatedApi,
     Source,
     TimeField,
+    TimeFilter,
 )
 from services.tester.agreement import agree
 from tests.support.blueprints import PAGINATIONS, UPDATED_SINCE, blueprint, child, stream
@@ -26,7 +27,7 @@ KEY = "GET /things"
 
 
 def endpoint(path: str = "/things", stated: tuple[str, ...] = (), **changes: Any) -> Endpoint:
-    subjects = ("records", "paging", "identity", "times", "parents")
+    subjects = ("records", "paging", "identity", "times", "filters", "parents")
     grounds = tuple(Ground(subject=s, stated=s in stated, confidence=0.6) for s in subjects)  # type: ignore[arg-type]
     given = {
         "key": f"GET {path}",
@@ -97,6 +98,18 @@ def test_a_key_is_made_unique_and_a_cursor_field_a_time():
     changed, _ = agreed(blueprint(stream("things", cursor=UPDATED_SINCE)), endpoint())
     assert changed.records.identity == (("id",),)
     assert changed.records.times == (TimeField(path=("updated_at",)),)
+
+
+@pytest.mark.parametrize(("stated", "field"), [((), "updated_at"), (("filters",), "created_at")])
+def test_a_filter_whose_field_nobody_states_goes_by_the_cursor(stated, field):
+    filters = (
+        TimeFilter(param="updated_since", field=("created_at",), op="gte"),
+        TimeFilter(param="updated_until", field=("created_at",), op="lte"),
+    )
+    one = endpoint(filters=filters, stated=stated)
+    changed, gaps = agreed(blueprint(stream("things", cursor=UPDATED_SINCE)), one)
+    assert {each.field for each in changed.filters} == {(field,)}
+    assert ("agreement/things/filters" in gaps) == (not stated)
 
 
 def test_a_cursor_field_is_no_identity():
