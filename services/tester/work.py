@@ -98,6 +98,7 @@ async def examine(
     )
     pace = Pace(
         full=settings.full,
+        silence=settings.silence,
         runs=settings.concurrency,
         read_s=settings.read_timeout_s,
         total_s=settings.kit_timeout_s,

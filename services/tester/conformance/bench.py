@@ -44,9 +44,11 @@ class Pace:
     """``runs`` processes work at a time, and ``waiting`` more that mostly wait. ``command_s`` bounds each `check`
     and the like, ``read_s`` each read, ``total_s`` all of them together. ``slack`` requests may go beyond ten
     times those that a complete read takes. ``full`` adds what takes long: a server that fails for ever, and every
-    stream in depth. ``many``: how many records are many."""
+    stream in depth. ``silence``: also a server that never answers, which takes as long as the connector is
+    patient. ``many``: how many records are many."""
 
     full: bool = False
+    silence: bool = True
     runs: int = 2
     waiting: int = 4
     command_s: float = 20.0

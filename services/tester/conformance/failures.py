@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from contracts.reports import Check
+from contracts.reports import Check, Outcome
 from infra.runtime.simulator import Fault, Seen, Size
 from services.tester.conformance.bench import Bench, Run
 from services.tester.conformance.binding import Bound
@@ -16,67 +16,89 @@ from services.tester.conformance.reading import Reading, plan_for, ran_out_of_ti
 
 KIND = "failures"
 RETRY_AFTER_S = 1
-MORE_THAN_ONE_PAGE = Size(plus=1)
+THREE_PAGES = Size(times=3)
 NOT_OURS = ("transient_error", "system_error")
 """What a failure of the API is, as the protocol has it: nothing that the user could mend in the config."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """A failure that ends. ``late``: it strikes the second request where there is one, so that a page was already
-    read. ``retried``: it must be tried again; of others it is enough to say that they happened. ``wait_s``: how
-    long the API asks to be left alone."""
+    """A failure that ends. ``retried``: it must be tried again; of others it is enough to say that they happened.
+    ``wait_s``: how long the API asks to be left alone, in words that every client has to understand."""
 
     case: str
     fault: Fault
-    late: bool = True
     retried: bool = False
     wait_s: float = 0.0
 
+    def struck(self, seen: Seen) -> bool:
+        """Whether this is what happened to a request."""
+        return seen.fault == self.fault.kind and (self.fault.kind != "status" or seen.status == self.fault.status)
 
-TROUBLES = (
-    Trouble("429", Fault("status", status=429, retry_after=RETRY_AFTER_S, lasts_s=0.9), False, True, 0.9),
-    Trouble("429-date", Fault("status", status=429, retry_after="date", lasts_s=0.9), True, True, 0.9),
-    Trouble("429-rate-limit-headers", Fault("status", status=429, retry_after="reset", lasts_s=0.9), True, True),
-    Trouble("500", Fault("status", status=500), True, True),
-    Trouble("broken-json", Fault("bad_json")),
-    Trouble("cut-body", Fault("cut")),
-    Trouble("reset", Fault("reset")),
+
+BATCHES = (
+    (
+        Trouble("429", Fault("status", status=429, retry_after=RETRY_AFTER_S, lasts_s=0.9), True, 0.9),
+        Trouble("500", Fault("status", status=500), True),
+        Trouble("broken-json", Fault("bad_json")),
+    ),
+    (
+        Trouble("429-date", Fault("status", status=429, retry_after="date", lasts_s=0.9), True, 0.9),
+        Trouble("cut-body", Fault("cut")),
+    ),
+    (
+        Trouble("429-rate-limit-headers", Fault("status", status=429, retry_after="reset", lasts_s=0.9), True),
+        Trouble("reset", Fault("reset")),
+    ),
 )
+"""One after the other in one read. Few enough for a list that comes at once, where all of them strike attempts of
+the same request."""
+
 SILENCE = Trouble("time-out", Fault("timeout"))
 """The API takes a request and never answers. As slow as the connector is patient."""
 
 
-async def judge_trouble(bench: Bench, streams: Sequence[Bound], trouble: Trouble) -> list[Check]:
-    """One failure, once in each of ``streams``."""
-    readings = await read_all(
+async def judge_troubles(bench: Bench, streams: Sequence[Bound], batch: Sequence[Trouble]) -> list[Check]:
+    """The failures of ``batch``, each once in each of ``streams``: in one read, if the connector gets over all of
+    them; where it does not, each in a read of its own."""
+    checks: list[Check] = []
+    for reading in await _read(bench, streams, batch):
+        for one in reading.streams:
+            found = [_recovered(reading.run, one, trouble) for trouble in batch]
+            if len(batch) > 1 and any(check.outcome is not Outcome.PASSED for check in found):
+                found = [check for each in batch for check in await judge_troubles(bench, [one], [each])]
+            checks += found
+    return checks
+
+
+async def _read(bench: Bench, streams: Sequence[Bound], batch: Sequence[Trouble]) -> list[Reading]:
+    return await read_all(
         bench,
-        trouble.case,
+        batch[0].case,
         streams,
-        lambda some: plan_for(bench, some, MORE_THAN_ONE_PAGE, faults=tuple(_struck(trouble, one) for one in some)),
+        lambda some: plan_for(
+            bench,
+            some,
+            THREE_PAGES,
+            faults=tuple(_fault(trouble, one, n, batch) for one in some for n, trouble in enumerate(batch)),
+        ),
+        pages=3,
         waits=True,
     )
-    return [_recovered(reading, one, trouble) for reading in readings for one in reading.streams]
 
 
-def _struck(trouble: Trouble, one: Bound) -> Fault:
-    """The fault on the stream's endpoint. A list that comes at once has one request only."""
-    fault = trouble.fault
-    first = 2 if trouble.late and one.endpoint.position.kind != "none" else 1
-    return Fault(
-        fault.kind,
-        one.endpoint.key,
-        first=first,
-        status=fault.status,
-        retry_after=fault.retry_after,
-        lasts_s=fault.lasts_s,
-    )
+def _fault(trouble: Trouble, one: Bound, n: int, batch: Sequence[Trouble]) -> Fault:
+    """The ``n``-th fault of its endpoint: one to a page, or one to an attempt where there are no pages. A failure
+    by itself strikes the second page, when something was already read."""
+    if one.endpoint.position.kind == "none":
+        return replace(trouble.fault, endpoint=one.endpoint.key, first=n + 1)
+    return replace(trouble.fault, endpoint=one.endpoint.key, first=2 * n + 1 if len(batch) > 1 else 2)
 
 
-def _recovered(reading: Reading, one: Bound, trouble: Trouble) -> Check:
-    run, case = reading.run, trouble.case
+def _recovered(run: Run, one: Bound, trouble: Trouble) -> Check:
+    case = trouble.case
     seen = run.asked(one.endpoint.key)
-    hit = next((place for place, each in enumerate(seen) if each.fault is not None), None)
+    hit = next((place for place, each in enumerate(seen) if trouble.struck(each)), None)
     if hit is None:
         return skipped(KIND, one.name, case, "it needs too few requests to be struck by this failure")
     if ran_out_of_time(run, one):
@@ -87,14 +109,14 @@ def _recovered(reading: Reading, one: Bound, trouble: Trouble) -> Check:
     again = next((each for each in seen[hit + 1 :] if _same(each, seen[hit])), None)
     waited_s = again.at_s - seen[hit].at_s if again else None
     hasty = waited_s is not None and waited_s < trouble.wait_s
-    whole = comparison.exact and run.transcript.completed(one.name)
+    whole = comparison.exact and run.transcript.completed(one.name) and waited_s is not None
     ok = (whole and not hasty) or (not trouble.retried and _says_so(run, one, comparison))
     return verdict(
         ok,
         KIND,
         one.name,
         case,
-        f"after one {case}: {_words(comparison, waited_s, hasty, trouble)}; the connector {run.ended}. "
+        f"after one {case}: {_words(comparison, waited_s, hasty)}; the connector {run.ended}. "
         f"{run.transcript.complaint_about(one.name)}",
         observed=f"{comparison.words}; {_reaction(run, one, waited_s)}; {requests_of(run, one)}",
     )
@@ -111,7 +133,7 @@ def _says_so(run: Run, one: Bound, comparison: Comparison) -> bool:
     return honest and bool(told & {*NOT_OURS}) and not comparison.strange
 
 
-def _words(comparison: Comparison, waited_s: float | None, hasty: bool, trouble: Trouble) -> str:
+def _words(comparison: Comparison, waited_s: float | None, hasty: bool) -> str:
     if waited_s is None:
         return f"it never tried again, {comparison.words}"
     return f"it asked again after {waited_s:.1f} s, not {RETRY_AFTER_S} s" if hasty else comparison.words

@@ -163,11 +163,12 @@ class Session:
         """Failures, where the connector mostly waits before it tries again."""
         bench = self.bench
         paged = [one for one in flat if one.endpoint.position.kind != "none"] or flat
-        yield failures.judge_trouble(bench, paged[:1], failures.SILENCE)
+        if bench.pace.full or bench.pace.silence:
+            yield failures.judge_troubles(bench, paged[:1], [failures.SILENCE])
         for group in grouped(deep):
             for some in _parted(group, STREAMS_TOGETHER):
-                for trouble in failures.TROUBLES:
-                    yield failures.judge_trouble(bench, some, trouble)
+                for batch in failures.BATCHES:
+                    yield failures.judge_troubles(bench, some, batch)
                 for kind in termination.CASES:
                     yield termination.judge_termination(bench, some, kind)
         for place, status in enumerate((*STATUSES, 503) if bench.pace.full else STATUSES):
