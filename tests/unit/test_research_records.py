@@ -111,6 +111,9 @@ def told(text: str, kind: str = "string") -> Any:
         ),
         ("/rates", obj(rate="number", number="number"), None),
         ("/nodes", obj(identifier="string", label="string"), ("identifier",)),
+        ("/incidents", obj(number="string", sys_id="string"), ("sys_id",)),
+        ("/edges", obj(cursor="string", node=obj(id="string")), ("node", "id")),
+        ("/pods", obj(metadata=obj(uid="string"), spec=obj(x="string")), ("metadata", "uid")),
     ],
 )
 def test_keys_are_told_from_what_looks_like_one(path: str, record: Any, key: Any) -> None:

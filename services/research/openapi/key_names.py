@@ -40,6 +40,7 @@ NAMES = {
 }
 _WEAK = {"ts": 0.3, "email": 0.25, "uri": 0.2, "url": 0.15}
 _OF_ANYTHING = {("resource", "id"), ("record", "id"), ("entity", "id"), ("object", "id"), ("item", "id")}
+_OWN = vocabulary("sys system internal unique public global")
 GENERIC = vocabulary("id uuid guid key slug identifier gid sid code name number or")
 """Words of a path variable that do not say what it identifies."""
 _UNIQUE = re.compile(
@@ -61,6 +62,8 @@ def by_name(name: str, own: tuple[str, ...], record_noun: tuple[str, ...]) -> tu
         return 0.8, f"{name} is named after the resource"
     if own[-1] not in IDS and own[-1] not in NAMES:
         return 0.0, note
+    if own[-1] in IDS and own[0] in _OWN and len(own) == 2:
+        return 0.6, note
     subject = noun(name)[:-1]
     base = 0.82 if own[-1] in IDS else 0.3 if own[-1] == "name" else 0.5
     if subject == record_noun or subject == record_noun[-1:]:

@@ -23,6 +23,7 @@ from services.research.openapi.paging_numbers import first_number, page_size
 from services.research.openapi.paging_request import packed_paging, page_params
 from services.research.openapi.paging_response import paging_fields
 from services.research.openapi.ranking import candidate
+from services.research.openapi.words import words
 
 _COMPARED = re.compile(r"\b(greater|higher|larger|less|lower|smaller|older|newer|bigger) than\b|\bafter the\b")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
@@ -73,11 +74,26 @@ def _by_next_url(signals: Signals) -> Iterator[Candidate[Pagination]]:
         url = NextUrlPagination(path=field.path, size=signals.size)
         note = endpoint.response_evidence(field.path, "the URL of the next page")
         yield candidate(url, (0.82 if counted else 0.92) - 0.02 * rank, note)
+    yield from _by_next_text(signals)
     told = fields.next_url or fields.token or signals.bare_list
     if params.cursors and habits.next_url is not None and not told:
         note = endpoint.evidence(f"other lists of the API hand out the next URL at {'.'.join(habits.next_url)}")
         usual = NextUrlPagination(path=habits.next_url, size=signals.size)
         yield candidate(usual, 0.6, params.cursors[0].evidence(), note)
+
+
+def _by_next_text(signals: Signals) -> Iterator[Candidate[Pagination]]:
+    """A text called ``next`` that no parameter takes: beside its like for other pages it is their URL."""
+    if signals.params.cursors:
+        return
+    names = {".".join(field.path).lower() for field in signals.fields.beside}
+    for field in signals.fields.token:
+        if field.type == "string" and words(field.name) in (("next",), ("next", "page")):
+            path = ".".join(field.path).lower()
+            like = {path.replace("next", word) for word in ("previous", "prev", "first", "last")} & names
+            note = signals.endpoint.response_evidence(field.path, "a text that no parameter takes: a URL, it seems")
+            url = NextUrlPagination(path=field.path, size=signals.size)
+            yield candidate(url, 0.82 if like else 0.5, note)
 
 
 def _by_last_record(signals: Signals, key: JsonPath | None) -> Iterator[Candidate[Pagination]]:

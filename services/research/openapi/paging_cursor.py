@@ -42,15 +42,18 @@ def place_of(param: Param) -> Literal["query", "body"]:
 def cursor_candidates(signals: Signals) -> Iterator[Candidate[Pagination]]:
     """A parameter and a member that go together; then what the API's other lists, or a name alone, suggest."""
     params, fields = signals.params, signals.fields
-    number = params.page if params.page is not None and params.page.is_integer else None
-    movers = (*params.cursors, *((params.page,) if params.page and not number else ()))
-    for param in movers:
+    spelled = [param for param in (params.page, params.offset) if param is not None and not param.is_integer]
+    for param in (*params.cursors, *spelled):
         for field in fields.token:
             match = _affinity(param, field)
-            if param is not params.page or match >= 0.1:
+            if param not in spelled or (match >= 0.05 and field.type == "string"):
                 note = signals.endpoint.response_evidence(field.path, "the token of the next page")
                 yield _cursor(signals, param, field.path, 0.85 + match, note)
-    if not movers and not number and not params.offset and fields.token:
+        for field in fields.beside:
+            if field not in fields.token and param in params.cursors and words(field.name) == param.words:
+                note = signals.endpoint.response_evidence(field.path, "a member of the parameter's name")
+                yield _cursor(signals, param, field.path, 0.83, note)
+    if not params.cursors and not params.page and not params.offset and fields.token:
         yield from _undeclared(signals, fields.token[0])
     yield from _by_following(signals)
     if params.cursors and not fields.token and not fields.next_url:
@@ -70,9 +73,11 @@ def _cursor(
 
 def _affinity(param: Param, field: Field) -> float:
     """How well the two names go together: ``page_token`` with ``next_page_token`` better than with ``cursor``."""
-    shared = set(param.words) & set(words(field.name))
-    nested = "next" in words(field.name) or any("next" in words(parent) for parent in field.path[:-1])
-    return min(0.1, 0.05 * len(shared)) + (0.03 if nested else 0.0) - 0.01 * len(field.path)
+    own = words(field.name)
+    nested = any("next" in words(parent) for parent in field.path[:-1])
+    match = min(0.1, 0.05 * len(set(param.words) & set(own))) - 0.01 * len(field.path)
+    match += 0.03 if nested or "next" in own else 0.0
+    return match + (0.05 if nested and own == param.words else 0.0)
 
 
 def _by_following(signals: Signals) -> Iterator[Candidate[Pagination]]:

@@ -15,7 +15,8 @@ from services.research.openapi.paging_response import paging_fields
 
 T = TypeVar("T")
 _LINK_TEXT = re.compile(
-    r"\blink(`|'|\")?\s+(response\s+|http\s+)*header|rel=\\?[\"']?next|web ?linking|rfc ?(5988|8288)"
+    r"\blink(`|'|\")?\s+(response\s+|http\s+)*header|\blinks?\b[^.]{0,60}\b(response|http) headers?\b|"
+    r"rel=\\?[\"']?next|web ?linking|rfc ?(5988|8288)"
 )
 
 

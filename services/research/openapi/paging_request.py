@@ -53,6 +53,7 @@ _BACKWARD_NAMES = _names("before id|max id|before|until id|older than id|id lt|i
 """Lists that come newest first are walked towards the older records."""
 _PACKED_NAMES = _names("page|page size|per page|limit|offset|skip|cursor|page token|page number|starting after")
 _PACKING_BODY_NAMES = _names("page|paging|pagination|pager")
+_EVERY_NAME = _SIZE_NAMES | _PAGE_NAMES | _OFFSET_NAMES | _CURSOR_NAMES | _LAST_RECORD_NAMES
 _PREFIXES = vocabulary("search list query filter request x paging pagination v criteria sysparm")
 _OPAQUE = re.compile(
     r"\b(cursor|token|opaque|continuation|next_?cursor|bookmark|previous (response|call|request))\b"
@@ -66,7 +67,8 @@ _POSITION = re.compile(
     r"first (result|row|record|item)|from which)\b"
 )
 _NEXT_PAGE = re.compile(
-    r"\b(next|previous|following) (page|set|batch|response|call|request|results)|\bpaginat|\bpaging\b|\bcursor\b"
+    r"\b(next|previous|following) (page|set|batch|response|call|request|results)|\bpaginat|\bpaging\b|\bcursor\b|"
+    r"\b(more|further|remaining) (results|records|items|data|entries)"
 )
 _RECORD_ID = re.compile(
     r"\b(ids?|identifier|last (object|record|item|entry|element)|(object|record|item|entry)'?s? id)\b"
@@ -109,8 +111,9 @@ def page_params(endpoint: Endpoint) -> PageParams:
 
 @lru_cache(maxsize=4096)
 def _core(param_words: Words) -> Words:
-    """Without words that only say whose it is: ``$top``, ``page[limit]`` stay, ``search_limit`` is ``limit``."""
-    while len(param_words) > 1 and param_words[0] in _PREFIXES:
+    """Without words that only say whose it is: ``search_limit`` is ``limit``; ``page[limit]`` and
+    ``pagination_token`` are names of their own."""
+    while len(param_words) > 1 and param_words[0] in _PREFIXES and param_words not in _EVERY_NAME:
         param_words = param_words[1:]
     return param_words
 

@@ -39,7 +39,7 @@ _TOKEN_NAMES = phrases(
     "cursor after|next id|nextpage|last evaluated key|page next|cursors after|"
     "next position|next page key|continue|next cursor mark|next skip token|next scroll id|next page info|"
     "next after|resume token|next starting after|next since id|paging token|next page hash|next max id|"
-    "next search after|next page number|next page state|page state|next cursor id|skip token"
+    "next search after|after cursor|next page number|next page state|page state|next cursor id|skip token"
 )
 _NEXT_URL_NAMES = phrases(
     "next|next url|next page url|next link|next page uri|next uri|next page|next page link|"
@@ -72,17 +72,18 @@ _PAGING_PARENTS = vocabulary(
     "pagination metadata",
     "response info",
 }
-_URL_TEXT = re.compile(r"\b(url|uri|link|href)\b")
+_URL_TEXT = re.compile(r"\b(url|uri|link|href|path)\b")
 
 
 @dataclass(frozen=True)
 class PagingFields:
     """What a response says about paging; each the best member for its role; ``following`` are all that are called
-    ``next...`` and are no URL."""
+    ``next...`` and are no URL, ``beside`` all members that could hold a token."""
 
     token: tuple[Field, ...] = ()
     next_url: tuple[Field, ...] = ()
     following: tuple[Field, ...] = ()
+    beside: tuple[Field, ...] = ()
     total: Field | None = None
     total_pages: Field | None = None
     has_more: Field | None = None
@@ -102,6 +103,7 @@ def paging_fields(endpoint: Endpoint, records: JsonPath) -> PagingFields:
         token=tuple(sorted((field for field in fields if field not in urls and _is_token(field)), key=_token_rank)),
         next_url=tuple(sorted(urls, key=_url_rank)),
         following=tuple(field for field in fields if field not in urls and words(field.name)[:1] == ("next",)),
+        beside=tuple(field for field in fields if field.type in ("string", "") and field not in urls),
         total=min((field for field in fields if _is_count(field, _TOTAL_NAMES)), key=_total_rank, default=None),
         total_pages=next((field for field in fields if _is_count(field, _TOTAL_PAGES_NAMES)), None),
         has_more=next((field for field in fields if _is_has_more(field)), None),
@@ -144,7 +146,7 @@ def _is_next_url(field: Field) -> bool:
         return True
     if name not in ("next", "next page"):
         return False
-    return _looks_like_url(field) or bool(parents and parents[-1] in ("links", "link"))
+    return _looks_like_url(field) or bool({"links", "link"} & set(parents))
 
 
 _TEXTS = ("string", "", "null")

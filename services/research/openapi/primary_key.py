@@ -22,6 +22,9 @@ _FACETS = vocabulary(
 """``/ports/statuses`` tells one thing more of each port: its rows are ports."""
 
 
+_WRAPPING = vocabulary("node item resource record entity object metadata meta sys")
+
+
 class Detail(NamedTuple):
     """The endpoint for one record of a list: the last ``variable`` of its path; ``alone``: no other is needed."""
 
@@ -115,7 +118,7 @@ def _of_others(endpoint: Endpoint, properties: dict[str, Any], record_noun: tupl
     things = {name: key for name, schema in properties.items() if (key := _id_of(schema)) is not None}
     if len(things) == 1:
         ((name, key),) = things.items()
-        if noun(name) == record_noun:
+        if noun(name) == record_noun or set(words(name)) <= _WRAPPING:
             note = f"the record wraps a {' '.join(record_noun)}"
             sure = 0.38 if endpoint.variables else 0.6
             return [candidate(((name, key),), sure, endpoint.response_evidence((name, key), note))]
@@ -143,7 +146,7 @@ def _id_of(schema: dict[str, Any]) -> str | None:
     if type_of(schema) != "object":
         return None
     properties = schema.get("properties", {})
-    sure = (name for name in properties if len(words(name)) == 1 and IDS.get(words(name)[0], 0) >= 0.75)
+    sure = (name for name in properties if len(words(name)) == 1 and IDS.get(words(name)[0], 0) >= 0.7)
     return next((name for name in sure if type_of(properties[name]) in ("string", "integer", "")), None)
 
 
