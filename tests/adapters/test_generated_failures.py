@@ -126,7 +126,7 @@ def test_check_says_what_is_wrong(made: Connector) -> None:
         nowhere = api.url
     unreachable = made.check(config(nowhere))
     assert unreachable.connection_status["status"] == "FAILED"
-    assert "no connection could be made" in unreachable.connection_status["message"]
+    assert "no connection to 127.0.0.1 could be made; check base_url" in unreachable.connection_status["message"]
     assert unreachable.code == 0
 
 

@@ -26,7 +26,7 @@ _NAMESPACE = uuid.UUID("0f3a8f1c-6c6c-4f0e-8a51-5b8f2f1f4d0a")
 
 _MODULES = (
     *("__init__", "__main__", "budget", "client", "completeness", "config", "connector", "loop", "pages"),
-    *("pagination", "protocol", "reader", "sequence", "state", "streams", "sync", "transport", "utils"),
+    *("pagination", "protocol", "reader", "refusal", "sequence", "state", "streams", "sync", "transport", "utils"),
 )
 _PARTS = {"has_cursor": "incremental", "has_issued": "tokens", "has_parent": "parents"}
 """What the context says of an API -> the module that it needs besides."""
