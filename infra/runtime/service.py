@@ -19,105 +19,24 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import nats.errors
-from faststream import AckPolicy, FastStream
-from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
-from faststream.security import SASLPlaintext
-from nats.aio.msg import Msg
-from nats.js.api import ConsumerConfig
-from nats.js.errors import NotFoundError
+from faststream import FastStream
 
-from contracts import subjects
 from contracts.errors import ConnectorsError
-from contracts.pipeline import evolve
-from contracts.services import FACES, Service
-from infra.runtime import bus as buses
+from contracts.services import Service
 from infra.runtime import logs
 from infra.runtime.agent import Agent
-from infra.runtime.bus import Bus
+from infra.runtime.connection import STOP_TIMEOUT_S, connected, provisioned
 from infra.runtime.health import Health, served
-from infra.runtime.log import States
-from infra.runtime.provision import TIMERS_CONSUMER, filters, provision
+from infra.runtime.runtime import Runtime
 from infra.runtime.settings import BusSettings
 
+__all__ = ["Runtime", "Setup", "run_agent", "run_service", "running", "serving"]
+
 logger = logging.getLogger(__name__)
-
-PULL_TIMEOUT_S = 5.0
-STOP_TIMEOUT_S = 8.0
-FULL_AT = 0.8
-_WATCH_S = 10.0
-
-Handler = Callable[[Msg], Awaitable[None]]
-"""Gets the raw message and must ``ack``, ``ack_sync``, ``nak`` or leave it; must not raise."""
-
-
-@dataclass
-class Runtime:
-    """What a running service has. ``on_stop`` runs first at the end, while the bus is still there."""
-
-    service: Service
-    settings: BusSettings
-    broker: NatsBroker
-    bus: Bus
-    states: States
-    health: Health = field(default_factory=Health)
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    failed: bool = False
-    on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-    jobs: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def subscribe(
-        self, handler: Handler, *, stream: str = subjects.EVENTS_STREAM, durable: str | None = None, slots: int = 1
-    ) -> None:
-        """Let FastStream pull from a durable (default: this service's own) and hand over each message.
-
-        Each of the ``slots`` fetches one message, handles it, and fetches the next: a slow one holds up no other,
-        and nothing waits in this process without a heartbeat.
-        """
-        name = durable or self.service.value
-        wanted = filters(FACES[self.service]) if stream == subjects.EVENTS_STREAM else [subjects.TIMERS_FIRED]
-        for _ in range(slots):
-            self.broker.subscriber(
-                stream=JStream(stream, declare=False),
-                durable=name,
-                config=ConsumerConfig(durable_name=name, filter_subjects=wanted),
-                pull_sub=PullSub(batch_size=1, timeout=PULL_TIMEOUT_S),
-                ack_policy=AckPolicy.MANUAL,
-                inbox_prefix=_inbox(self.settings, name=self.service.value),
-            )(_raw(handler))
-
-    def subscribe_timers(self, handler: Handler) -> None:
-        """Hand over each message of a timer whose time has come (router only)."""
-        self.subscribe(handler, stream=subjects.TIMERS_STREAM, durable=TIMERS_CONSUMER)
-
-    def listen(self, subject: str, handler: Handler) -> None:
-        """Plain subscription: what is said while nobody listens is lost. Answer with ``msg.respond``."""
-        self.broker.subscriber(subject)(_raw(handler))
-
-    def spawn(self, job: Coroutine[Any, Any, None], name: str) -> None:
-        """Run ``job`` beside the subscriptions; if it raises, the process ends with an error."""
-        task = asyncio.create_task(job, name=name)
-        self.jobs.add(task)
-        task.add_done_callback(self._job_ended)
-
-    def _job_ended(self, task: asyncio.Task[None]) -> None:
-        self.jobs.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.fail(f"{task.get_name()} ended: {error!r}", error)
-
-    def fail(self, what: str, error: BaseException | None = None) -> None:
-        """Something this process cannot go on without is gone: end it, so that it is started anew."""
-        if self.stopping.is_set():
-            return
-        logger.error("%s", what, exc_info=error)
-        self.failed = True
-        self.stopping.set()
-
 
 Setup = Callable[[Runtime], Awaitable[None]]
 """Adds subscriptions and jobs; the bus is connected, nothing is consumed yet."""
@@ -159,9 +78,9 @@ async def serving(service: Service, setup: Setup, settings: BusSettings) -> Asyn
         await stack.enter_async_context(
             served(health, host=settings.health_host, port=settings.health_port, socket=settings.health_socket)
         )
-        runtime = await _connected(service, settings, health)
+        runtime = await connected(service, settings, health)
         stack.push_async_callback(_stopped, runtime)
-        await _provisioned(runtime)
+        await provisioned(runtime)
         await setup(runtime)
         app = FastStream(runtime.broker, logger=None)
         await app.start()
@@ -170,90 +89,6 @@ async def serving(service: Service, setup: Setup, settings: BusSettings) -> Asyn
         health.started = True
         logger.info("ready")
         yield runtime
-
-
-async def _connected(service: Service, settings: BusSettings, health: Health) -> Runtime:
-    """A runtime whose broker is connected, and a job that watches the connection."""
-    ended, again = asyncio.Event(), asyncio.Event()
-    login = buses.credentials(settings, service.value)
-
-    async def closed() -> None:
-        ended.set()
-
-    async def reconnected() -> None:
-        again.set()
-
-    broker = NatsBroker(
-        settings.servers,
-        security=SASLPlaintext(*login) if login else None,
-        logger=None,
-        apply_types=False,
-        decoder=_whole,
-        error_cb=buses.report_error,
-        closed_cb=closed,
-        reconnected_cb=reconnected,
-        graceful_timeout=STOP_TIMEOUT_S / 2,
-        **buses.options(settings, service.value),
-    )
-    nc = await broker.connect()
-    bus = await Bus.on(nc, settings)
-    states = States(bus.log, evolve, capacity=settings.cached_pipelines)
-    runtime = Runtime(service, settings, broker, bus, states, health)
-
-    async def connection() -> str | None:
-        return None if nc.is_connected else "not connected to the bus"
-
-    async def space() -> str | None:
-        info = await bus.js.stream_info(subjects.EVENTS_STREAM)
-        used = info.state.bytes / (info.config.max_bytes or 1)
-        return f"stream {subjects.EVENTS_STREAM} is {used:.0%} full" if used >= FULL_AT else None
-
-    runtime.spawn(_watch(runtime, ended, again), "bus-connection")
-    health.checks["bus"] = connection
-    health.warnings["space"] = space
-    return runtime
-
-
-async def _watch(runtime: Runtime, ended: asyncio.Event, again: asyncio.Event) -> None:
-    """End the process when its connection is closed for good, or when the log it knew was replaced by another one.
-
-    A stream that was deleted and made anew has other facts at the same sequences: nothing that is kept here is
-    true any more, and an old acknowledgement could acknowledge an unhandled message (design.md, rule 14).
-    """
-    created = None
-    while True:
-        waits = {asyncio.create_task(event.wait()) for event in (ended, again)}
-        _, rest = await asyncio.wait(waits, timeout=_WATCH_S, return_when=asyncio.FIRST_COMPLETED)
-        for wait in rest:
-            wait.cancel()
-        if ended.is_set():
-            runtime.fail("the connection to the bus is closed for good")
-            return
-        again.clear()
-        if not runtime.bus.nc.is_connected or not runtime.health.started:
-            continue
-        try:
-            info = await runtime.bus.js.stream_info(subjects.EVENTS_STREAM)
-        except NotFoundError:
-            runtime.fail(f"the stream {subjects.EVENTS_STREAM} is gone")
-            return
-        except (TimeoutError, nats.errors.Error) as error:
-            logger.warning("cannot look at the stream %s: %r", subjects.EVENTS_STREAM, error)
-            continue
-        if created not in (None, info.created):
-            runtime.fail(f"the stream {subjects.EVENTS_STREAM} was made anew")
-            return
-        created = info.created
-
-
-async def _provisioned(runtime: Runtime) -> None:
-    """Provision, and try again while the bus has trouble (a cluster elects a leader, JetStream recovers)."""
-    while True:
-        try:
-            return await provision(runtime.bus.js, runtime.service, runtime.settings)
-        except (TimeoutError, nats.errors.Error) as error:
-            logger.warning("the bus is not ready for provisioning: %r", error)
-            await asyncio.sleep(0.5)
 
 
 async def _stopped(runtime: Runtime) -> None:
@@ -316,19 +151,3 @@ async def _until_signal(service: Service, setup: Setup, settings: BusSettings) -
     except (ConnectorsError, nats.errors.Error, OSError) as error:
         logger.error("%s cannot run: %s", service, error)
         return 1
-
-
-def _inbox(settings: BusSettings, *, name: str) -> bytes:
-    return f"{buses.options(settings, name)['inbox_prefix']}.".encode()
-
-
-async def _whole(message: NatsMessage) -> NatsMessage:
-    """FastStream's decoder: handlers get the message itself, not its body."""
-    return message
-
-
-def _raw(handler: Handler) -> Callable[[NatsMessage], Awaitable[None]]:
-    async def handle(message: NatsMessage) -> None:
-        await handler(message.raw_message)
-
-    return handle

@@ -171,7 +171,7 @@ async def eventually(question: Callable[[], Awaitable[tuple[int, object]]], stat
 async def test_service_leaves_when_its_log_is_replaced(
     bus: Bus, nats_server: NatsServer, bus_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.runtime.service._WATCH_S", 0.05)
+    monkeypatch.setattr("infra.runtime.connection._WATCH_S", 0.05)
 
     async def setup(runtime: Runtime) -> None:
         runtime.listen("live.*.progress", ignore)

@@ -1,0 +1,117 @@
+"""A service's connection to the bus: made, provisioned and watched, however long the bus takes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import nats.errors
+from faststream.nats import NatsBroker, NatsMessage
+from faststream.security import SASLPlaintext
+from nats.js.errors import NotFoundError
+
+from contracts import subjects
+from contracts.pipeline import evolve
+from contracts.services import Service
+from infra.runtime import bus as buses
+from infra.runtime.bus import Bus
+from infra.runtime.health import Health
+from infra.runtime.log import States
+from infra.runtime.provision import provision
+from infra.runtime.runtime import Runtime
+from infra.runtime.settings import BusSettings
+
+logger = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 8.0
+FULL_AT = 0.8
+_WATCH_S = 10.0
+
+
+async def connected(service: Service, settings: BusSettings, health: Health) -> Runtime:
+    """A runtime whose broker is connected, and a job that watches the connection."""
+    ended, again = asyncio.Event(), asyncio.Event()
+    login = buses.credentials(settings, service.value)
+
+    async def closed() -> None:
+        ended.set()
+
+    async def reconnected() -> None:
+        again.set()
+
+    broker = NatsBroker(
+        settings.servers,
+        security=SASLPlaintext(*login) if login else None,
+        logger=None,
+        apply_types=False,
+        decoder=_whole,
+        error_cb=buses.report_error,
+        closed_cb=closed,
+        reconnected_cb=reconnected,
+        graceful_timeout=STOP_TIMEOUT_S / 2,
+        **buses.options(settings, service.value),
+    )
+    nc = await broker.connect()
+    bus = await Bus.on(nc, settings)
+    states = States(bus.log, evolve, capacity=settings.cached_pipelines)
+    runtime = Runtime(service, settings, broker, bus, states, health)
+
+    async def connection() -> str | None:
+        return None if nc.is_connected else "not connected to the bus"
+
+    async def space() -> str | None:
+        info = await bus.js.stream_info(subjects.EVENTS_STREAM)
+        used = info.state.bytes / (info.config.max_bytes or 1)
+        return f"stream {subjects.EVENTS_STREAM} is {used:.0%} full" if used >= FULL_AT else None
+
+    runtime.spawn(_watch(runtime, ended, again), "bus-connection")
+    health.checks["bus"] = connection
+    health.warnings["space"] = space
+    return runtime
+
+
+async def _watch(runtime: Runtime, ended: asyncio.Event, again: asyncio.Event) -> None:
+    """End the process when its connection is closed for good, or when the log it knew was replaced by another one.
+
+    A stream that was deleted and made anew has other facts at the same sequences: nothing that is kept here is
+    true any more, and an old acknowledgement could acknowledge an unhandled message (design.md, rule 14).
+    """
+    created = None
+    while True:
+        waits = {asyncio.create_task(event.wait()) for event in (ended, again)}
+        _, rest = await asyncio.wait(waits, timeout=_WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in rest:
+            wait.cancel()
+        if ended.is_set():
+            runtime.fail("the connection to the bus is closed for good")
+            return
+        again.clear()
+        if not runtime.bus.nc.is_connected or not runtime.health.started:
+            continue
+        try:
+            info = await runtime.bus.js.stream_info(subjects.EVENTS_STREAM)
+        except NotFoundError:
+            runtime.fail(f"the stream {subjects.EVENTS_STREAM} is gone")
+            return
+        except (TimeoutError, nats.errors.Error) as error:
+            logger.warning("cannot look at the stream %s: %r", subjects.EVENTS_STREAM, error)
+            continue
+        if created not in (None, info.created):
+            runtime.fail(f"the stream {subjects.EVENTS_STREAM} was made anew")
+            return
+        created = info.created
+
+
+async def provisioned(runtime: Runtime) -> None:
+    """Provision, and try again while the bus has trouble (a cluster elects a leader, JetStream recovers)."""
+    while True:
+        try:
+            return await provision(runtime.bus.js, runtime.service, runtime.settings)
+        except (TimeoutError, nats.errors.Error) as error:
+            logger.warning("the bus is not ready for provisioning: %r", error)
+            await asyncio.sleep(0.5)
+
+
+async def _whole(message: NatsMessage) -> NatsMessage:
+    """FastStream's decoder: handlers get the message itself, not its body."""
+    return message
