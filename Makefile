@@ -30,8 +30,8 @@ demo: setup ## Build a connector for the sample CRM, install it, read with it an
 test: setup ## All tests (under 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow'
 
-test-all: setup ## The slow ones too
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+test-all: setup ## The slow ones too, and real clients in venvs of their own (made once; skipped without a registry)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs --durations 20 --durations-min 10
 
 lint: setup ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
@@ -43,8 +43,8 @@ format: setup ## Let ruff format and fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## Benchmarks: overhead against a bare skeleton, a large document, idle memory
-	$(BIN)/python -m tests.benchmarks
+bench: setup ## Speed, memory and size beside the peers; BENCH='extraction spec' for some of them
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 corpus: setup ## All documents of CORPUS_DIR through the real pipeline, and the scoreboard (~10 minutes)
 	$(BIN)/python -m tests.corpus

@@ -105,7 +105,7 @@ def cdk(folder: Path, url: str, streams: Sequence[str]) -> Contender | None:
     ]
     (folder / "catalog.json").write_text(json.dumps({"streams": selected}))
     files = [f"--{name}={folder / file}" for name, file in _CDK_FILES.items()]
-    command = (found.script("source-declarative-manifest"), "read", *files)
+    command: list[str | Path] = [found.script("source-declarative-manifest"), "read", *files]
     return Contender(CDK, command, airbyte_records, QUIET)
 
 
@@ -215,7 +215,7 @@ def _script(
     found = available(pins)
     if found is None:
         return None
-    command = (found.python, PEERS / script, url, *streams)
+    command: list[str | Path] = [found.python, PEERS / script, url, *streams]
     return Contender(name, command, count or airbyte_records, {**QUIET, **(env or {})})
 
 

@@ -15,8 +15,10 @@ import psutil
 
 from infra.cli.client import Gateway
 from infra.runtime.stack import Stack, StackConfig, running_stack
+from tests.benchmarks.report import Cell, Report, Table, goal
 
 RESOURCES = 250
+GOAL_S = 10.0
 
 
 def document() -> dict[str, Any]:
@@ -85,7 +87,11 @@ async def seconds_to_code(gateway: Gateway, path: Path) -> float:
     raise SystemExit("the pipeline ended without code")
 
 
-async def main() -> None:
+def run(report: Report) -> None:
+    asyncio.run(_run(report))
+
+
+async def _run(report: Report) -> None:
     with tempfile.TemporaryDirectory(prefix="connectors-bench-") as folder:
         root = Path(folder)
         path = root / "large.json"
@@ -96,11 +102,9 @@ async def main() -> None:
         ):
             await asyncio.sleep(3)
             memory = idle_memory_mib(stack)
-            print(f"idle stack: {sum(memory.values()):.0f} MiB (PSS) in {len(memory)} processes")
-            for service, mib in memory.items():
-                print(f"  {service:<14}{mib:6.0f} MiB")
-            print(f"1,000 operations, submit to code: {await seconds_to_code(gateway, path):.1f} s")
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+            seconds = await seconds_to_code(gateway, path)
+    rows: list[list[Cell]] = [[service, mib] for service, mib in memory.items()]
+    total = [f"all {len(memory)} processes", sum(memory.values())]
+    report.add(Table("idle stack", ("process", "MiB (PSS)"), [*rows, total], [report.conditions()]))
+    notes = [goal("submit to code", seconds, GOAL_S, at_most=True, unit=" s"), report.conditions()]
+    report.add(Table("pipeline for 1,000 operations", ("", "s"), [["submit to code", seconds]], notes))

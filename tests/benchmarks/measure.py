@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ Count = Callable[[Path], int]
 """How many records a finished process has brought, by the file that its standard output was sent to."""
 
 _SAMPLED_EVERY_S = 0.02
+_OUTPUT, _ERRORS = "stdout", "stderr"
 _ERRORS_SHOWN = 2000
 
 
@@ -77,34 +79,44 @@ def race(contenders: Sequence[Contender], expected: int, rounds: int) -> dict[st
     }
 
 
-def run_once(contender: Contender, expected: int) -> Run:
+def run_once(contender: Contender, expected: int, timeout_s: float = 600.0) -> Run:
     """
     Raises:
-        WrongOutput: it failed, or did not bring ``expected`` records.
+        WrongOutput: it failed, did not bring ``expected`` records, or was not done after ``timeout_s``.
     """
-    with tempfile.TemporaryDirectory(prefix="connectors-bench-") as folder:
-        output, errors = Path(folder) / "stdout", Path(folder) / "stderr"
-        with output.open("wb") as stdout, errors.open("wb") as stderr:
-            began = time.perf_counter()
-            process = subprocess.Popen(
-                [str(part) for part in contender.command],
-                cwd=folder,
-                env={"PATH": os.environ["PATH"], "HOME": folder, **contender.env},
-                stdout=stdout,
-                stderr=stderr,
-                preexec_fn=die_with_parent,
-            )
-            with _Peak(process.pid) as peak:
-                _, status, usage = os.wait4(process.pid, 0)
-            wall_s = time.perf_counter() - began
-            process.returncode = os.waitstatus_to_exitcode(status)
-        found = contender.count(output) if process.returncode == 0 else None
+    with tempfile.TemporaryDirectory(prefix="connectors-bench-") as name:
+        folder = Path(name)
+        run, code = _execute(contender, folder, timeout_s)
+        if run.wall_s >= timeout_s:
+            raise WrongOutput(f"{contender.name}: not done after {timeout_s:g} s")
+        found = contender.count(folder / _OUTPUT) if code == 0 else None
         if found != expected:
-            said = (output.read_bytes()[-_ERRORS_SHOWN:] + errors.read_bytes()[-_ERRORS_SHOWN:]).decode(
-                errors="replace"
-            )
-            raise WrongOutput(f"{contender.name}: exit {process.returncode}, {found} of {expected} records\n{said}")
-    return Run(wall_s, usage.ru_utime + usage.ru_stime, peak.mib)
+            ends = ((folder / name).read_bytes()[-_ERRORS_SHOWN:] for name in (_OUTPUT, _ERRORS))
+            said = b"".join(ends).decode(errors="replace")
+            raise WrongOutput(f"{contender.name}: exit {code}, {found} of {expected} records\n{said}")
+    return run
+
+
+def _execute(contender: Contender, folder: Path, timeout_s: float) -> tuple[Run, int]:
+    """What it took, and the exit code."""
+    with (folder / _OUTPUT).open("wb") as stdout, (folder / _ERRORS).open("wb") as stderr:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [str(part) for part in contender.command],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), **contender.env},
+            stdout=stdout,
+            stderr=stderr,
+            preexec_fn=die_with_parent,
+        )
+        limit = threading.Timer(timeout_s, os.kill, (process.pid, signal.SIGKILL))
+        limit.start()
+        with _Peak(process.pid) as peak:
+            _, status, usage = os.wait4(process.pid, 0)
+        limit.cancel()
+        wall_s = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Run(wall_s, usage.ru_utime + usage.ru_stime, peak.mib), process.returncode
 
 
 class _Peak:

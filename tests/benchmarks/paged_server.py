@@ -1,8 +1,8 @@
 """``python -m tests.benchmarks.paged_server``: an API that costs its reader as little as possible.
 
 ``GET /STREAM?page=P&per_page=1000`` (P from 1) answers ``{"data":[...]}`` with 1,000 records of about 500 bytes,
-for PAGES pages, then an empty one. A thread per connection, no parsing but of the request line, bodies put together
-beforehand (beyond KEPT_PAGES pages: when asked for). Prints its URL when it listens.
+for PAGES pages, and an empty page for any other. A thread per connection, no parsing but of the request line,
+bodies put together beforehand (beyond KEPT_PAGES pages: when asked for). Prints its URL when it listens.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def rest_of_record(number: int) -> bytes:
 def body(page: int, pages: int) -> bytes:
     """Ids go on from page to page, so no two pages are equal."""
     first = (page - 1) * PAGE_SIZE
-    numbers = range(PAGE_SIZE) if page <= pages else ()
+    numbers = range(PAGE_SIZE) if 1 <= page <= pages else ()
     return b'{"data":[' + b",".join(b'{"id":%d,' % (first + n) + rest_of_record(n) for n in numbers) + b"]}"
 
 

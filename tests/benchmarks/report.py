@@ -47,9 +47,11 @@ class Report:
         self.tables.append(table)
         print(f"{table.text()}\n", flush=True)
 
-    def conditions(self) -> str:
+    def conditions(self, runs: int | None = None) -> str:
+        """Date and load; ``runs``: of each contender."""
         load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-        return f"{self.rounds} runs each, in turn; {self.began}, {load}"
+        counted = f"{runs} runs each, in turn; " if runs else ""
+        return f"{counted}{self.began}, {load}"
 
     def write(self, path: Path) -> None:
         tables = [asdict(table) for table in self.tables]

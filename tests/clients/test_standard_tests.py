@@ -88,8 +88,13 @@ def run_suite(cdk: Peer, connector: Installed, registry: str, folder: Path) -> d
     docker.chmod(0o755)
     suite = connector.folder / "test_airbyte_standards.py"
     suite.write_text((HERE / "standard_suite.py").read_text())
-    command = [cdk.python, "-m", "pytest", "-q", "-p", "airbyte_cdk.test.standard_tests.pytest_hooks"]
-    command += ["-p", "no:cacheprovider", f"--rootdir={connector.folder}", f"--junitxml={report}"]
+    command: list[str | Path] = [cdk.python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += [
+        "-p",
+        "airbyte_cdk.test.standard_tests.pytest_hooks",
+        f"--rootdir={connector.folder}",
+        f"--junitxml={report}",
+    ]
     command += ["-W", "error::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning"]
     command += ["--connector-image=none", "--read-from-streams=all", suite]
     environment = {
