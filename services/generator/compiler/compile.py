@@ -12,7 +12,7 @@ from contracts.errors import Permanent
 from services.generator.compiler import papers
 from services.generator.compiler.credentials import Method, all_fields, needs, plan_methods
 from services.generator.compiler.feasible import left_out, named_variables, taken
-from services.generator.compiler.parameters import Setting, in_all, plan_settings
+from services.generator.compiler.parameters import Setting, in_all, plan_settings, uses_type
 from services.generator.compiler.render import render
 from services.generator.compiler.schemas import catalog_schema
 from services.generator.compiler.specification import Start, specification
@@ -26,7 +26,19 @@ _NAMESPACE = uuid.UUID("0f3a8f1c-6c6c-4f0e-8a51-5b8f2f1f4d0a")
 
 _MODULES = (
     *("__init__", "__main__", "budget", "client", "completeness", "config", "connector", "loop", "pages"),
-    *("pagination", "protocol", "reader", "refusal", "sequence", "state", "streams", "sync", "transport", "utils"),
+    *(
+        "pagination",
+        "problems",
+        "protocol",
+        "reader",
+        "refusal",
+        "sequence",
+        "state",
+        "streams",
+        "sync",
+        "transport",
+        "utils",
+    ),
 )
 _PARTS = {"has_cursor": "incremental", "has_issued": "tokens", "has_parent": "parents"}
 """What the context says of an API -> the module that it needs besides."""
@@ -143,6 +155,8 @@ def _features(
         "has_cursor": has_cursor,
         "has_parent": any(one.parent for one in chosen),
         "has_secrets": secrets or bool(methods),
+        "has_text": uses_type(fields, "Text"),
+        "has_time": uses_type(fields, "IsoTime"),
         "until_now": any(setting.parameter.until_now for setting in settings),
         **needs(methods),
         "uses_body": any(bodies) or "body" in filters,

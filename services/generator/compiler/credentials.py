@@ -23,7 +23,7 @@ from services.generator.compiler.text import Names, literal, prose
 
 _CLASSES = frozenset(
     {
-        *("Config", "BaseModel", "Secret", "SecretStr", "Url", "ServiceAccountKey"),
+        *("Config", "BaseModel", "Secret", "SecretStr", "Url", "ServiceAccountKey", "Text", "IsoTime", "Moment"),
         *("Scheme", "Fixed", "Renewed", "Issued", "OAuth2", "ServiceAccount", "Login", "Transport", "Redactor"),
     }
 )
@@ -106,7 +106,7 @@ class _Form:
 
     def text(self, name: str, title: str, **more: Any) -> tuple[str, str]:
         """An optional field that is no secret."""
-        return self._add(name, title, "str", more, required=False)
+        return self._add(name, title, "Text", more, required=False)
 
     def choice(self, name: str, title: str, options: tuple[str, ...], default: str | None) -> tuple[str, str]:
         about = {"enum": list(options), **({"default": default} if default else {})}

@@ -12,7 +12,7 @@ from services.generator.compiler.credentials import Field, annotated
 from services.generator.compiler.feasible import applies, named_variables
 from services.generator.compiler.text import Names, literal
 
-_TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
+_TYPES = {"string": "Text", "integer": "int", "number": "float", "boolean": "bool"}
 
 _OWN = frozenset({"credentials", "start_date", "lookback_days", "base_url"})
 _RESERVED = _OWN | {
@@ -78,11 +78,11 @@ def _field(parameter: Parameter, name: str, attribute: str) -> Field:
     until_now = parameter.until_now and default is None and form in _FORMS
     required = parameter.required and default is None and not until_now
     enum = parameter.enum if parameter.type == "string" and not secret else ()
-    type_ = f"Literal[{', '.join(map(literal, enum))}]" if enum else _TYPES[parameter.type]
-    annotation = annotated("Secret" if secret else type_, name, attribute, required=required, default=default)
+    type_ = "Secret" if secret else _type(parameter, enum, form)
+    annotation = annotated(type_, name, attribute, required=required, default=default)
     if until_now:
         given = "" if attribute == name else f", alias={literal(name)}"
-        annotation = f"str = Field(default_factory=lambda: now({literal(form)}){given})"
+        annotation = f"IsoTime = Field(default_factory=lambda: now({literal(form)}){given})"
     schema: dict[str, Any] = {"type": parameter.type, "title": name.replace("_", " ").capitalize()}
     empty = " The time of the read, if it is left out." if until_now else ""
     about = {"description": parameter.description + empty, "enum": list(enum), "default": default}
@@ -91,6 +91,12 @@ def _field(parameter: Parameter, name: str, attribute: str) -> Field:
     if secret:
         schema["airbyte_secret"] = True
     return Field(name, attribute, annotation, schema, required)
+
+
+def _type(parameter: Parameter, enum: tuple[str, ...], form: str | None) -> str:
+    if enum:
+        return f"Literal[{', '.join(map(literal, enum))}]"
+    return "IsoTime" if form in _FORMS else _TYPES[parameter.type]
 
 
 def _default(parameter: Parameter) -> str | int | float | bool | None:
@@ -103,6 +109,11 @@ def _default(parameter: Parameter) -> str | int | float | bool | None:
         return default if isinstance(default, bool) else None
     numbers = int if parameter.type == "integer" else (int, float)
     return default if isinstance(default, numbers) and not isinstance(default, bool) else None
+
+
+def uses_type(fields: Iterable[Field], name: str) -> bool:
+    """Whether a field is of the type that the configuration's module calls ``name``."""
+    return any(field.annotation.split(" ")[0] == name for field in fields)
 
 
 def in_all(settings: Iterable[Setting], location: str, requests: Mapping[str, Request]) -> tuple[Setting, ...]:
