@@ -174,7 +174,7 @@ def _published(api: SimulatedApi, known: Knowledge) -> Tree:
         paging=dict(known.paging),
         fields=dict(known.fields),
     )
-    content = judged.model_dump_json(exclude_defaults=True).encode()
+    content = judged.model_dump_json().encode()
     return {JUDGED_API: content} if len(content) <= MAX_API_BYTES else {}
 
 

@@ -182,7 +182,8 @@ class Session:
         for group in grouped(deep):
             for some in _parted(group, STREAMS_TOGETHER):
                 yield termination.judge_empty_page(bench, some)
-                yield resume.judge_killed_together(bench, some)
+                if len(some) > 1:
+                    yield resume.judge_killed_together(bench, some)
         for one in deep:
             yield _alone(resume.judge_every_checkpoint(bench, one))
             if one.incremental and one.filtered:
