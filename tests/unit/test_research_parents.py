@@ -154,10 +154,10 @@ def test_the_id_of_one_thing_or_another_is_nobodys() -> None:
 
 def test_the_identity_of_another_list_is_known_by_its_name() -> None:
     """``/messages/outbound/clicks`` stands before the variable, but only the messages are identified by it."""
-    message = {**obj(MessageID="string"), "required": ["MessageID"]}
+    message = obj(Messages=array(obj(MessageID="string", Subject="string")))
     paths = {
-        "/messages/inbound": get(array(message)),
-        "/messages/outbound": get(array(message)),
+        "/messages/inbound": get(message),
+        "/messages/outbound": get(message),
         "/messages/outbound/clicks": get(array(obj(id="string", MessageID="string"))),
         "/messages/outbound/clicks/{messageid}/places": get(array(obj(at="string")), variable("messageid")),
     }

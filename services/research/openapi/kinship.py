@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from contracts.blueprint import JsonPath
 from services.research.openapi.bindings import exact_field
 from services.research.openapi.endpoint import Param
 from services.research.openapi.places import (
@@ -22,7 +23,7 @@ from services.research.openapi.places import (
     segment_noun,
     subject_of,
 )
-from services.research.openapi.words import is_plural, noun, same_word, singular, vocabulary, words
+from services.research.openapi.words import in_full, is_plural, noun, same_word, singular, vocabulary, words
 
 _ROLES = vocabulary("parent source target root owner current base main linked related primary default origin")
 """A variable may say what part a record plays: a ``parent_project_id`` is the id of a project."""
@@ -57,6 +58,7 @@ class Kinship:
     def __init__(self, places: Iterable[Place]) -> None:
         self._by_template: dict[Template, list[Place]] = defaultdict(list)
         self._by_word: dict[str, list[Place]] = defaultdict(list)
+        self._by_initials: dict[str, list[Place]] = defaultdict(list)
         self._by_noun: dict[Noun, list[Place]] = defaultdict(list)
         self._joined: dict[str, Noun] = {}
         self._by_key: dict[str, list[Place]] = defaultdict(list)
@@ -67,7 +69,9 @@ class Kinship:
             for name in place.nouns:
                 self._by_noun[name].append(place)
                 self._joined.setdefault("".join(name), name)
-            for word in dict.fromkeys(name[-1] for name in place.nouns):
+                for short in _initials(name):
+                    self._by_initials[short].append(place)
+            for word in dict.fromkeys(in_full(name[-1]) for name in place.nouns):
                 self._by_word[word].append(place)
             if place.key is not None and len(place.key) == 1 and len(words(place.key[0][-1])) > 1:
                 self._by_key["".join(words(place.key[0][-1]))].append(place)
@@ -108,16 +112,15 @@ class Kinship:
         yield from self._named(subject, prefix, "is called what it names")
         here = segment_noun(prefix)
         if here and here != subject:
-            fitting = (
-                kin for kin in self._named(here, prefix, "has its field") if exact_field(variable, kin.place)
-            )
-            yield from (kin._replace(score=kin.score - 0.03) for kin in fitting)
+            for kin in self._named(here, prefix, "has its field"):
+                if (exact := exact_field(variable, kin.place)) is not None:
+                    yield kin._replace(score=kin.score - (0.03 if _identifies(exact, kin.place) else 0.15))
         if param is not None:
             for name in self._told(param):
                 if len(subject) > len(name) and subject[-len(name) :] == name:
                     continue  # ``search_folder_id`` is more than "the id of the folder"
-                kin = self._named(name, prefix, "is what its description names")
-                yield from (each._replace(score=each.score - 0.12) for each in kin)
+                for kin in self._named(name, prefix, "is what its description names"):
+                    yield kin._replace(score=kin.score - 0.12)
         yield from self._identified(place, variable, prefix)
 
     def _before(self, variable: str, prefix: Template) -> Iterator[Kin]:
@@ -128,7 +131,7 @@ class Kinship:
             agrees = agrees or any(same_word(own[-1], name[-1]) for name in parent.nouns)
             if not agrees:
                 exact = exact_field(variable, parent)
-                known = parent.key is not None and len(parent.key) == 1 and exact == parent.key[0]
+                known = exact is not None and _identifies(exact, parent)
                 score = score if known else 0.78 if exact else 0.3 if own in self._by_noun else 0.84
             yield Kin(score, parent, "stands before it in the path")
 
@@ -142,18 +145,14 @@ class Kinship:
             mine = place - parent.qualifiers - set(subject)
             theirs = parent.qualifiers - place - set(subject)
             if score > 0 and not (mine and theirs):
-                unbound = len([name for name in parent.variables if parent.prefix(name) != prefix])
+                unbound = _variables_besides(parent.template, prefix)
                 elsewhere = 0.05 + 0.01 * len(theirs) if theirs else 0.0
                 yield Kin(score - elsewhere - 0.015 * unbound - 0.005 * len(parent.template), parent, note)
 
     def _alike(self, subject: Noun) -> Iterator[Place]:
-        for word, parents in self._by_word.items():
-            if same_word(word, subject[-1]):
-                yield from parents
+        yield from self._by_word.get(in_full(subject[-1]), ())
         if len(subject) == 1:
-            for name, parents in self._by_noun.items():
-                if _abbreviates(subject[0], name):
-                    yield from parents
+            yield from self._by_initials.get(subject[0], ())
 
     def _told(self, param: Param) -> Iterator[Noun]:
         """What a description says the value is the id of: ``ID of the legal hold policy``, ``Conversation ID``."""
@@ -198,6 +197,18 @@ def _needs_it_too(parent: Place, place: Place, variable: str) -> bool:
     return parent.template[:until] == place.template[:until]
 
 
+def _variables_besides(template: Template, prefix: Template) -> int:
+    """How many variables a path has that another does not share."""
+    pairs = enumerate(zip(template, prefix, strict=False))
+    shared = next((at for at, (one, other) in pairs if one != other), len(prefix))
+    return sum("{}" in part for part in template[shared:])
+
+
+def _identifies(field: JsonPath, parent: Place) -> bool:
+    """Whether the field is the record's identity; any other may repeat, and with it what is read for it."""
+    return parent.key == (field,)
+
+
 def own_identity(variable: str) -> bool:
     """``projectKeys`` names projects by their keys."""
     return bool(set(noun(variable)[-1:]) & _IDENTITY)
@@ -213,13 +224,13 @@ def _likeness(subject: Noun, name: Noun, parent: Place) -> float:
             return 0.86
         return 0.72 if rest <= _ROLES else 0.0
     if len(subject) == 1 and len(name) > 1:
-        return 0.74 if _abbreviates(subject[0], name) else 0.0
+        return 0.74 if subject[0] in _initials(name) else 0.0
     if len(subject) == len(name) and all(map(same_word, subject, name)):
         return 0.83
     return 0.0
 
 
-def _abbreviates(word: str, name: Noun) -> bool:
-    """``tos`` (as a singular ``to``) stands for terms of service."""
+def _initials(name: Noun) -> frozenset[str]:
+    """``tos`` (as a singular ``to``) stands for terms of service; nothing for one word."""
     initials = "".join(each[0] for each in name)
-    return len(name) > 1 and word in (initials, singular(initials))
+    return frozenset({initials, singular(initials)}) if len(name) > 1 else frozenset()

@@ -114,6 +114,11 @@ _ABBREVIATIONS = {
 """Those that APIs use. A common beginning is not enough: a ``fieldconfiguration`` is no ``field``."""
 
 
+def in_full(word: str) -> str:
+    """The word that a usual abbreviation stands for; any other as it is."""
+    return _ABBREVIATIONS.get(word, word)
+
+
 def same_word(one: str, two: str) -> bool:
     """The same singular word, or one the usual abbreviation of the other (``repo``, ``repository``)."""
-    return _ABBREVIATIONS.get(one, one) == _ABBREVIATIONS.get(two, two)
+    return in_full(one) == in_full(two)
