@@ -400,6 +400,19 @@ def test_a_variable_about_something_else_than_the_list_before_it_is_a_weaker_gro
     assert about_another.ground("parents").confidence < about_it.ground("parents").confidence
 
 
+@pytest.mark.parametrize(("name", "shared"), [("workspace", {"workspace": "workspace"}), ("id", {})])
+def test_variables_of_one_name_mean_the_same_if_the_name_says_what(name: str, shared: dict[str, str]) -> None:
+    paths = {
+        "/workspaces": operation(LIST),
+        "/repos": operation(LIST),
+        f"/repos/{{{name}}}": operation(LIST),
+        f"/workspaces/{{{name}}}/repos/{{repo}}/forks": operation(LIST),
+    }
+    bindings = understood(paths).endpoints[f"GET /workspaces/{{{name}}}/repos/{{repo}}/forks"].bindings
+    found = {source.endpoint: source.shared for binding in bindings for source in binding.sources}
+    assert found[f"GET /repos/{{{name}}}"] == shared
+
+
 def test_the_id_of_a_record_s_owner_names_no_record() -> None:
     owned = thing(
         owner={"type": "object", "properties": {"uuid": TEXT}},
