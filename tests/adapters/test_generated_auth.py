@@ -217,29 +217,6 @@ def test_key_in_the_query_stays_out_of_states_and_next_pages(made: Connector) ->
     assert_no_secret(said)
 
 
-CONFIGS = {
-    "no credentials": ({}, "credentials"),
-    "unknown way": ({"credentials": {"auth_type": "magic"}}, "credentials"),
-    "missing field": ({"credentials": {"auth_type": "basic", "username": "ann"}}, "password"),
-    "empty secret": ({"credentials": {"auth_type": "bearer", "access_token": "  "}}, "must not be empty"),
-    "secret of two lines": ({"credentials": {"auth_type": "bearer", "access_token": "a\r\nX: y"}}, "one line"),
-    "not a URL": (
-        {"credentials": {"auth_type": "bearer", "access_token": "tok"}, "base_url": "ftp://x"},
-        "base_url",
-    ),
-    "no object": ([1], "config"),
-}
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_unusable_config_is_said_in_words_by_check(made: Connector, name: str) -> None:
-    config, word = CONFIGS[name]
-    checked = made.check(config)  # type: ignore[arg-type]
-    assert checked.code == 0
-    assert checked.connection_status["status"] == "FAILED"
-    assert word in checked.connection_status["message"]
-
-
 def test_parameters_of_the_config_reach_their_places(tmp_path: Path) -> None:
     parameters = (
         Parameter(name="tenant", location="server", target="tenant"),
