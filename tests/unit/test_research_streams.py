@@ -351,3 +351,45 @@ def test_what_is_declared_is_not_changed_by_an_example() -> None:
         "extra": {"type": ["null", "object"], "additionalProperties": {"type": ["null", "string"]}},
     }
     assert found.json_schema.confidence == 0.9
+
+
+@pytest.mark.parametrize(
+    ("response", "path"),
+    [
+        (
+            obj(data=obj(things=obj(nodes=array(THING), pageInfo=obj(endCursor="string")))),
+            ("data", "things", "nodes"),
+        ),
+        (obj(d=obj(results=array(THING), __next="string")), ("d", "results")),
+        (obj(Result=obj(Things=obj(Thing=array(THING))), Status="string"), ("Result", "Things", "Thing")),
+        (obj(code="integer", msg="string", data=obj(list=array(THING), total="integer")), ("data", "list")),
+        (obj(a=obj(b=obj(c=obj(items=array(THING))))), ("a", "b", "c", "items")),
+        (obj(hits=array(THING), facets=array(obj(counts=array(THING)))), ("hits",)),
+    ],
+)
+def test_records_are_found_in_deep_envelopes(response: Any, path: tuple[str, ...]) -> None:
+    assert stream("/things", get(response)).selector.value.path == path
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        post(obj(rows=array(THING), cursor="string"), obj(cursor="string")),
+        post(obj(results=array(THING)), obj(page="integer", page_size="integer"), operationId="listObjects"),
+        post(obj(results=array(THING)), obj(offset="integer"), operationId="search_rows"),
+    ],
+)
+def test_a_post_that_pages_is_read(item: dict[str, Any]) -> None:
+    found = blueprint({"/things": get(array(THING)), "/crm/rows": item})
+    assert "POST" in [entry.request.value.method for entry in found.streams]
+
+
+def test_one_record_in_a_list_of_one_is_no_stream() -> None:
+    reasons = omitted({"/things/{id}": get(array(THING), variable("id"))})
+    assert reasons["GET /things/{id}"] == "it reads one record, in a list of one"
+
+
+@pytest.mark.parametrize("path", ["/health", "/status"])
+def test_how_the_service_is_is_no_stream(path: str) -> None:
+    response = obj(status="string", checks=array(obj(name="string", ok="boolean")))
+    assert "how the service is" in omitted({path: get(response)})[f"GET {path}"]

@@ -20,7 +20,7 @@ _SIDECARS = vocabulary(
 )
 """Arrays that accompany the records. A resource of that name still counts: its name is in the path."""
 _WRAPPERS = _KNOWN | {"embedded", "page", "paging", "body", "output", "query", "search"}
-_MAX_DEPTH = 3
+_MAX_DEPTH = 4
 
 
 class Found(NamedTuple):

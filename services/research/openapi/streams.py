@@ -31,8 +31,11 @@ _BOOKKEEPING = vocabulary(
     "token index has is to expand sort order query"
 )
 _FEW_OWN_FIELDS = 3
+Template = tuple[str, ...]
+"""The segments of a path, its variables without their names."""
 _ABOUT_ONE_THING = vocabulary("settings preferences metrics statistics stats analytics")
 """Plurals that are one object, if it has members of its own."""
+_WELL_BEING = vocabulary("health healthz status ping version")
 _SUGGESTING = vocabulary("suggest suggestion suggestions autocomplete autocompletedata typeahead picker")
 _IDENTIFYING = vocabulary("id ids uuid guid gid sid key code number slug name or identifier by no")
 
@@ -55,10 +58,11 @@ def list_endpoints(endpoints: Iterable[Endpoint]) -> tuple[list[ListEndpoint], l
     """Split into streams and omitted operations."""
     every = list(endpoints)
     detail_parents = {_template(endpoint.segments[:-1]) for endpoint in every if endpoint.ends_with_variable}
+    collections = {_template(endpoint.segments) for endpoint in every if endpoint.method == "get"}
     streams: list[ListEndpoint] = []
     omitted: list[Gap] = []
     for endpoint in every:
-        verdict = _judge(endpoint, detail_parents)
+        verdict = _judge(endpoint, detail_parents, collections)
         if isinstance(verdict, ListEndpoint):
             streams.append(verdict)
         else:
@@ -71,23 +75,23 @@ def list_endpoints(endpoints: Iterable[Endpoint]) -> tuple[list[ListEndpoint], l
     return [stream for stream in streams if stream.endpoint.key not in twice], omitted
 
 
-def _judge(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> ListEndpoint | str:
+def _judge(endpoint: Endpoint, detail_parents: set[Template], collections: set[Template]) -> ListEndpoint | str:
     """A stream, or the reason why not."""
     if any(set(words(segment)) & _SUGGESTING for segment in endpoint.static_segments[-2:]):
         return "it suggests what fits what was typed so far: no list of all"
     if not endpoint.response or _is_open_list(endpoint, detail_parents):
         return _judge_by_path(endpoint, detail_parents)
-    return _judge_by_response(endpoint)
+    return _judge_by_response(endpoint, _template(endpoint.segments[:-1]) in collections)
 
 
-def _is_open_list(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> bool:
+def _is_open_list(endpoint: Endpoint, detail_parents: set[Template]) -> bool:
     """Called an object of which nothing is said, while the request looks like that of a list."""
     if type_of(endpoint.response) != "object" or tells_structure(endpoint.response):
         return False
     return page_params(endpoint).any or _template(endpoint.segments) in detail_parents
 
 
-def _judge_by_response(endpoint: Endpoint) -> ListEndpoint | str:
+def _judge_by_response(endpoint: Endpoint, in_collection: bool) -> ListEndpoint | str:
     found = find_records(endpoint)
     if not found:
         return "its response is one object" if type_of(endpoint.response) == "object" else "its response is no list"
@@ -97,9 +101,11 @@ def _judge_by_response(endpoint: Endpoint) -> ListEndpoint | str:
         if path and (endpoint.ends_with_variable or _own_fields(endpoint.response, path)):
             return "its response is one object"
         return f"it lists plain values ({type_of(best.record)}), not records"
-    if not path and best.selector.shape == "array":
-        return ListEndpoint(endpoint, found, 0.95, "the response is a list")
     fields = paging_fields(endpoint, path)
+    if not path and best.selector.shape == "array":
+        if in_collection and _fetches_one(endpoint, fields):
+            return "it reads one record, in a list of one"
+        return ListEndpoint(endpoint, found, 0.95, "the response is a list")
     if best.named and _fetches_one(endpoint, fields):
         return "it reads one record, in the envelope of a list"
     score, reason = _envelope_score(endpoint, best, fields)
@@ -142,6 +148,9 @@ def _envelope_score(endpoint: Endpoint, best: Found, fields: PagingFields) -> tu
     if endpoint.ends_with_variable:
         score -= 0.15 if fields.token or fields.next_url or fields.has_more else 0.35
         reasons.append("the path ends with a variable")
+    if endpoint.resource[-1:] and endpoint.resource[-1] in _WELL_BEING:
+        score -= 0.1
+        reasons.append("it tells how the service is")
     if _path_lists(endpoint) and not (own and endpoint.resource[-1] in _ABOUT_ONE_THING):
         score += 0.15
         reasons.append("a plural path")
@@ -179,7 +188,7 @@ def _shows_one(endpoint: Endpoint, own: list[str]) -> bool:
     )
 
 
-def _judge_by_path(endpoint: Endpoint, detail_parents: set[tuple[str, ...]]) -> ListEndpoint | str:
+def _judge_by_path(endpoint: Endpoint, detail_parents: set[Template]) -> ListEndpoint | str:
     if endpoint.ends_with_variable:
         return "the response is not described, and the path ends with a variable: one object"
     if endpoint.method == "post":
@@ -212,8 +221,13 @@ def _reads_by_post(endpoint: Endpoint, *, rpc: bool) -> bool:
         return False
     if rpc:
         return bool(set(named) & _READING) and not set(words(endpoint.operation.operation_id)[:1]) & _WRITING
-    return bool(set(tail) & _POST_READING) or page_params(endpoint).cursors != ()
+    if set(tail) & _POST_READING:
+        return True
+    offered = page_params(endpoint)
+    return bool(offered.cursors) or (
+        offered.any and bool(set(words(endpoint.operation.operation_id)[:1]) & _POST_READING)
+    )
 
 
-def _template(segments: Iterable[str]) -> tuple[str, ...]:
+def _template(segments: Iterable[str]) -> Template:
     return tuple(re.sub(r"\{[^{}]*\}", "{}", segment) for segment in segments)
