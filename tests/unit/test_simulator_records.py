@@ -125,6 +125,14 @@ def test_a_parent_named_by_a_text_where_the_schema_wants_a_number_stays_valid() 
     assert [len({r["parent_id"] for r in each}) for each in (records[:3], records[3:], records)] == [1, 1, 2]
 
 
+def test_what_is_not_described_is_null() -> None:
+    """A schema that was cut for its size may be that of an object: no text can stand for it."""
+    schema = {"type": "object", "properties": {"cut": {}, "name": {"type": "string"}}, "required": ["cut", "name"]}
+    made = value_of(schema, random.Random(1))
+    assert made["cut"] is None
+    assert isinstance(made["name"], str)
+
+
 def test_arrays_whose_items_are_not_described_are_empty() -> None:
     """Whoever reads more of the document than the simulated API may know what kind of items there are."""
     assert all(value_of({"type": "array"}, random.Random(seed)) == [] for seed in range(20))

@@ -52,7 +52,10 @@ def types_of(schema: dict[str, Any]) -> tuple[str, ...]:
 
 def value_of(schema: dict[str, Any], rng: Random, depth: int = 0) -> Any:
     """A value for ``schema``. Nullable members are sometimes null, optional ones sometimes left out, arrays hold
-    at most 2 items (1 further down, or ``minItems``). Beyond `MAX_DEPTH` levels only what is required is made."""
+    at most 2 items (1 further down, or ``minItems``). Beyond `MAX_DEPTH` levels only what is required is made.
+    Where nothing is described there is null, which fits whatever others read."""
+    if not schema:
+        return None
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
