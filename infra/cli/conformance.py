@@ -38,10 +38,12 @@ TOTAL_FULL_S = 4 * 3600.0
 MAX_SHEBANG = 256
 SHORT = {
     "agreement": "agree",
-    "completeness": "complete",
+    "completeness": "records",
     "discovery": "found",
+    "failures": "fail",
     "incremental": "incr",
     "primary_key": "key",
+    "protocol": "proto",
     "termination": "ends",
 }
 """Kinds of checks as the table's head has room for them."""
@@ -218,7 +220,7 @@ def show(report: ConformanceReport, console: Console) -> None:
 
 def _table(report: ConformanceReport) -> Table:
     kinds = sorted({check.kind for check in report.checks})
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="dim")
     table.add_column(report.name, no_wrap=True)
     for kind in kinds:
         table.add_column(SHORT.get(kind, kind), justify="right")
