@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,12 +14,18 @@ import jwt
 import pytest
 
 from contracts.blueprint import AuthMethod, LoginField, ServiceAccountJwtAuth, SessionTokenAuth
+from contracts.reports import Outcome
 from infra.runtime.documents import Document
 from infra.runtime.simulator import Plan, Simulator
+from infra.runtime.toolchain import prepare
+from infra.runtime.trees import write_tree
 from services.fixtures.inference.infer import infer as simulate
+from services.generator.compiler import compile_connector
 from services.research.openapi.engine import infer as research
-from services.tester.conformance.bench import leaked_forms
+from services.tester.conformance import Knowledge
 from services.tester.conformance.configuration import Config, Form, private_key
+from services.tester.conformance.leaks import leaked_forms
+from services.tester.package_tests import Material, run_tests, write_tests
 from tests.support.blueprints import PAGINATIONS, blueprint, stream
 from tests.support.connector_process import Connector, Said
 from tests.support.generated import connector
@@ -287,3 +294,24 @@ def test_a_login_that_fails_says_why(visitor: Connector, answer: Answer, words: 
     assert checked.connection_status["status"] == "FAILED"
     assert words in checked.connection_status["message"]
     assert "pass&word" not in checked.stdout
+
+
+# --- the package's own tests ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["service account", "login for a bearer token", "login for a cookie"])
+async def test_the_packages_tests_play_the_server_that_issues_tokens(name: str, tmp_path: Path) -> None:
+    found, way = WAYS[name]
+    known, api = research(found, name="acme", document_url=None), simulate(found)
+    code = compile_connector(known, {}, frozenset())
+    spec = json.loads(code["src/source_acme/spec.json"])["connectionSpecification"]
+    streams = Knowledge(endpoints={"things": "GET /things"}, streams=("things",))
+    tests = write_tests(Material("source_acme", spec, api, streams))
+    assert b"PRIVATE KEY" not in b"".join(tests.values())
+    write_tree(tmp_path, {**code, **tests})
+    cases = await run_tests(tmp_path, prepare().python)
+    assert [(case.id, case.message) for case in cases if case.outcome is Outcome.FAILED] == []
+    tried = {case.id for case in cases if "credentials" in case.id}
+    title = {"service_account": "service-account", "login": "login"}[way]
+    for test in ("test_check_succeeds_with_right_credentials", "test_check_fails_with_wrong_credentials"):
+        assert f"tests/test_connection.py::{test}[{title}]" in tried

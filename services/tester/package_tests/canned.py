@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from contracts.simulation import AuthWay, Endpoint, OAuth2Check, Position, SimulatedApi
+from contracts.simulation import AuthWay, Endpoint, OAuth2Check, Position, SessionCheck, SimulatedApi
 from infra.runtime.simulator import Plan, cursors
 from infra.runtime.simulator.messages import Reply, Request
 from infra.runtime.simulator.plan import Count
@@ -83,7 +83,7 @@ def _check(check: Any) -> dict[str, Any]:
     if isinstance(check, OAuth2Check):
         return {"kind": "oauth2", "direct": check.direct}
     told: dict[str, Any] = check.model_dump(mode="json")
-    return told
+    return {**told, "direct": False} if isinstance(check, SessionCheck) else told
 
 
 class _Recorder:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.artifacts import Tree
-from contracts.simulation import AuthWay, OAuth2Check, SimulatedApi
+from contracts.simulation import AuthWay, OAuth2Check, SessionCheck, SimulatedApi
 from services.tester.conformance.binding import Bindings, bind
 from services.tester.conformance.session import Knowledge
 from services.tester.conformance.variables import free_variables
 from services.tester.package_tests import cases as kinds
 from services.tester.package_tests.canned import ACCESS_TOKEN, ORIGIN, Canned, canned, ways_of
 from services.tester.package_tests.cases import Case, Concession, Ledger, read_ledger
-from services.tester.package_tests.configs import Ways, fill_in
+from services.tester.package_tests.configs import SERVICE_ACCOUNT, Ways, fill_in
 from services.tester.package_tests.render import render
 
 CONFTEST = "tests/conftest.py"
@@ -122,6 +122,13 @@ def _token_path(api: SimulatedApi) -> str | None:
     return min((check.token_path for check in checks if isinstance(check, OAuth2Check)), default=None)
 
 
+def _logins(api: SimulatedApi) -> dict[str, Any]:
+    """By their paths: what they want, and where their answer has the token."""
+    checks = (check for way in _all_ways(api) for check in way if isinstance(check, SessionCheck))
+    wanted = {"members", "token_path", "cookie"}
+    return {f"{api.base_path}{check.login_path}": check.model_dump(mode="json", include=wanted) for check in checks}
+
+
 def _all_ways(api: SimulatedApi) -> Iterator[AuthWay]:
     yield from api.auth
     for endpoint in api.endpoints.values():
@@ -146,6 +153,7 @@ def _context(
     return {
         "package": material.package,
         "connector": material.package.replace("_", "-"),
+        "service_account": SERVICE_ACCOUNT if SERVICE_ACCOUNT in ways.hidden else "",
         "checks": {check.kind for way in _all_ways(material.api) for check in way},
         "pages_in_body": any(
             position["location"] == "body" for route in answers.routes.values() for position in route["positions"]
@@ -185,6 +193,7 @@ def _api_json(api: SimulatedApi, ways: Ways, answers: Canned, token_path: str | 
         "origin": ORIGIN,
         "access_token": ACCESS_TOKEN,
         "token_paths": [token_path] if token_path else [],
+        "logins": _logins(api),
         "secrets": list(ways.secrets),
         "hidden": list(ways.hidden),
         "ways": ways_of(api.auth),
