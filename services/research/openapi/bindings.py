@@ -58,7 +58,7 @@ def bind(
         if extra is None:
             return None
         fields[other] = extra
-        quality *= 0.95
+        quality *= 0.92
     renames |= {name: f"{'_'.join(parent.noun) or 'parent'}_{name}" for name in fields if name in parent.given}
     bindings = tuple(Binding(variable=renames.get(name, name), field=path) for name, path in fields.items())
     return Bound(Parent(stream=parent.name, bindings=bindings), quality, renames)

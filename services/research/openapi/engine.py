@@ -40,7 +40,7 @@ from services.research.openapi.primary_key import (
     composite_candidates,
     primary_key_candidates,
 )
-from services.research.openapi.ranking import candidate, decide
+from services.research.openapi.ranking import GUESS, candidate, decide
 from services.research.openapi.rate_limit import find_rate_limit
 from services.research.openapi.schema import schema_candidate
 from services.research.openapi.selector import selector_candidates
@@ -167,7 +167,7 @@ def _draft(name: str, entry: ListEndpoint, details: Mapping[tuple[str, ...], End
         gaps.append(Gap(subject=option_key(name, "primary_key"), reason=reason, evidence=key.evidence))
     single = key.value[0] if key.value is not None and len(key.value) == 1 else None
     pagination = decide(pagination_candidates(endpoint, path, single, habits))
-    if pagination.confidence < 0.65:
+    if pagination.confidence < GUESS:
         reason = "paging is not described completely: the best guess is taken"
         gaps.append(Gap(subject=option_key(name, "pagination"), reason=reason, evidence=pagination.evidence))
     cursors, cursor_gap = cursor_candidates(endpoint, record, _paging_names(pagination.value))
@@ -302,6 +302,10 @@ def _stream(draft: _Draft, place: Place) -> Stream:
     parents: list[Candidate[Parent | None]] = place.parents or [
         candidate(None, 0.95, endpoint.evidence("nothing in its request depends on another stream"))
     ]
+    parent = decide(parents)
+    if parent.confidence < GUESS:
+        reason = "which records its requests name is not said: the best guess is taken"
+        draft.gaps.append(Gap(subject=option_key(draft.name, "parent"), reason=reason, evidence=parent.evidence))
     schema, gap = schema_candidate(endpoint, draft.record, draft.selector.value.path)
     if gap is not None:
         draft.gaps.append(gap.model_copy(update={"subject": option_key(draft.name, "json_schema")}))
@@ -313,6 +317,6 @@ def _stream(draft: _Draft, place: Place) -> Stream:
         pagination=draft.pagination,
         primary_key=draft.key,
         cursor=draft.cursor,
-        parent=decide(parents),
+        parent=parent,
         json_schema=decide([schema]),
     )

@@ -48,9 +48,9 @@ def pagination_candidates(
 
 
 def _no_pages(signals: Signals, otherwise: bool) -> Candidate[Pagination]:
-    """One response is all: sure only where nothing at all speaks of pages."""
+    """One response is all: likely only where nothing at all speaks of pages, and never stated."""
     fields, params = signals.fields, signals.params
-    sure, reason = 0.8, "no parameter and no field for paging"
+    sure, reason = 0.75, "no parameter and no field for paging"
     if otherwise:
         sure, reason = 0.15, "last resort: one page is all"
     elif (packed := packed_paging(signals.endpoint)) is not None:
@@ -132,7 +132,7 @@ def _by_number(signals: Signals, keyset: JsonPath | None) -> Iterator[Candidate[
             location=place_of(param),
         )
         counted = bool(fields.total_pages or fields.total)
-        confidence = 0.8 + (0.05 if size else 0.0) + (0.03 if counted else 0.0) + (0.03 if stated else 0.0)
+        confidence = 0.76 + (0.07 if size else 0.0) + (0.04 if counted else 0.0) + (0.03 if stated else 0.0)
         yield candidate(page, confidence, param.evidence())
         other = page.model_copy(update={"start": 1 - start})
         yield candidate(other, 0.3, param.evidence("the other way of counting"))
@@ -146,7 +146,7 @@ def _by_number(signals: Signals, keyset: JsonPath | None) -> Iterator[Candidate[
             has_more_path=signals.more,
             location=place_of(param),
         )
-        confidence = 0.8 + (0.05 if size else -0.1) + (0.03 if fields.total else 0.0) + (0.03 if stated else 0.0)
+        confidence = 0.76 + (0.08 if size else -0.06) + (0.04 if fields.total else 0.0) + (0.03 if stated else 0.0)
         confidence -= 0.1 if params.page is not None else 0.0
         if keyset is not None:
             last = LastRecordPagination(

@@ -8,6 +8,20 @@ from typing import TypeVar
 from contracts.blueprint import Candidate, Decision, Evidence
 
 T = TypeVar("T")
+HIGH = 0.8
+"""From here on an answer may be believed as it stands: the document states it.
+
+Stated is what a rule of OpenAPI says (a schema, a required parameter, a response header), or what two places of
+the document say independently: a parameter and the member of the response that feeds it; a list and the path that
+goes on behind it with a variable; a filter and the field that it is called like. The one name that everybody gives
+the same meaning, ``id``, counts, too.
+
+Below stays what rests on one name (a ``page`` without a size), on the wording of a text, on a likeness of nouns
+that others share, on what the rest of the API does, on an undescribed response, and on silence: that no parameter
+turns pages does not say that there are none.
+"""
+GUESS = 0.65
+"""Below this an answer is a guess: it is tried, and named as a gap."""
 MAX_OPTIONS = 6
 
 
