@@ -85,6 +85,7 @@ def agree(
         if nested is not endpoint:
             endpoint = nested
             gaps.append(_gap(stream.name, "parents", "whose records its path names", endpoint))
+        endpoint = _as_read(endpoint, parent.value, endpoints)
         cursor = _option(stream, "cursor", choices)
         endpoint = _with_time(endpoint, cursor.value)
         filtered = _with_filter(endpoint, cursor.value)
@@ -221,6 +222,20 @@ def _with_parent(
     alone = _with_companions_free(endpoint, given)
     others = (binding for binding in alone.bindings if binding.variable != last.variable)
     return endpoint.model_copy(update={"bindings": (*others, made)})
+
+
+def _as_read(endpoint: Endpoint, parent: Parent | None, endpoints: Mapping[str, str]) -> Endpoint:
+    """Of several names that a record goes by, the one that the blueprint takes comes first: what is made from the
+    simulated API without a connector at hand (the package's tests) asks as the connector will."""
+    taken = {b.variable: (endpoints.get(parent.stream), b.field) for b in parent.bindings} if parent else {}
+
+    def ordered(binding: PathBinding) -> PathBinding:
+        wanted = taken.get(binding.variable)
+        sources = sorted(binding.sources, key=lambda source: (source.endpoint, source.field) != wanted)
+        return binding.model_copy(update={"sources": tuple(sources)})
+
+    bindings = tuple(ordered(binding) for binding in endpoint.bindings)
+    return endpoint if bindings == endpoint.bindings else endpoint.model_copy(update={"bindings": bindings})
 
 
 def _with_companions_free(endpoint: Endpoint, given: Sequence[Binding]) -> Endpoint:

@@ -191,3 +191,14 @@ def test_the_fields_of_a_composite_key_are_there_unless_they_may_be_null() -> No
     owner = changed.records.json_schema["properties"]["owner"]
     assert (changed.records.json_schema["required"], owner["required"]) == (["owner"], ["id", "label"])
     assert (owner["properties"], gaps) == (names, [])
+
+
+def test_of_several_names_of_a_record_the_blueprints_comes_first_and_is_no_gap():
+    by_uuid, by_id = (Source(endpoint="GET /orgs", field=(name,)) for name in ("uuid", "id"))
+    devices = endpoint("/orgs/{org}/devices", bindings=(PathBinding(variable="org", sources=(by_uuid, by_id)),))
+    known = blueprint(stream("orgs"), child("devices", "orgs", "/orgs/{org}/devices", "org"))
+    endpoints = {one.key: one for one in (endpoint("/orgs"), devices)}
+    streams = dict(zip(("orgs", "devices"), endpoints, strict=True))
+    api, gaps = agree(SimulatedApi(title="x", endpoints=endpoints), known, {}, streams)
+    assert bound_to(api.endpoints[devices.key]) == {"org": [by_id, by_uuid]}
+    assert "agreement/devices/parents" not in [gap.id for gap in gaps]
