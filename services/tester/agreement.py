@@ -16,15 +16,7 @@ from contracts.blueprint import (
     Candidate,
     Choices,
     Cursor,
-    CursorPagination,
     JsonPath,
-    LastRecordPagination,
-    LinkHeaderPagination,
-    NextUrlPagination,
-    NoPagination,
-    OffsetPagination,
-    PageNumberPagination,
-    Pagination,
     Parent,
     Selector,
     Stream,
@@ -34,10 +26,7 @@ from contracts.reports import Check, Outcome
 from contracts.simulation import (
     Endpoint,
     Ground,
-    PageSize,
     PathBinding,
-    Position,
-    Signal,
     SimulatedApi,
     Source,
     TimeField,
@@ -45,6 +34,7 @@ from contracts.simulation import (
 from infra.runtime.simulator.population import variables_of
 from services.tester.conformance.binding import ancestors_among, parents_of
 from services.tester.naming import configured, renamed
+from services.tester.paging import same_paging, with_paging
 
 KIND = "agreement"
 _EPOCHS = {"epoch_s", "epoch_ms"}
@@ -73,8 +63,8 @@ def agree(
         if not _same_place(endpoint, selector.value) and _outweighs(selector, endpoint.ground("records")):
             endpoint = _with_records_at(endpoint, selector.value)
             gaps.append(_gap(stream.name, "records", "where in the response the records are", endpoint))
-        if not _same_paging(endpoint, pagination.value) and _outweighs(pagination, endpoint.ground("paging")):
-            endpoint = _with_paging(endpoint, pagination.value)
+        if not same_paging(endpoint, pagination.value) and _outweighs(pagination, endpoint.ground("paging")):
+            endpoint = with_paging(endpoint, pagination.value)
             gaps.append(_gap(stream.name, "paging", f"how to page ({pagination.value.kind})", endpoint))
         if key in freed:
             gaps.append(_gap(stream.name, "parents", f"where {', '.join(freed[key])} is found", endpoint))
@@ -260,60 +250,3 @@ def _with_inherited(endpoint: Endpoint, known: Mapping[str, Endpoint]) -> Endpoi
     if {b.variable: b.sources for b in (*kept, *more)} == {b.variable: b.sources for b in endpoint.bindings}:
         return endpoint
     return endpoint.model_copy(update={"bindings": (*kept, *more)})
-
-
-# --- paging ---------------------------------------------------------------------------------------
-
-
-def _same_paging(endpoint: Endpoint, pagination: Pagination) -> bool:
-    """Whether a client that pages like this gets everything from the endpoint, and knows where the end is."""
-    kinds = {signal.kind for signal in endpoint.signals}
-    understood = {(p.kind, p.param, p.location) for p in (endpoint.position, *endpoint.also)}
-    if isinstance(pagination, NoPagination):
-        return endpoint.position.kind == "none"
-    if isinstance(pagination, NextUrlPagination):
-        return "next_url" in kinds
-    if isinstance(pagination, LinkHeaderPagination):
-        return "link" in kinds
-    if isinstance(pagination, CursorPagination) and not kinds & {"next_cursor", "next_page", "next_offset"}:
-        return False
-    return (pagination.kind, pagination.param, pagination.location) in understood
-
-
-def _with_paging(endpoint: Endpoint, pagination: Pagination) -> Endpoint:
-    position, signals = _position(pagination), _signals(pagination)
-    size = getattr(pagination, "size", None)
-    sized = PageSize(param=size.param, default=size.value) if size else PageSize(default=endpoint.size.default)
-    return endpoint.model_copy(update={"position": position, "also": (), "signals": signals, "size": sized})
-
-
-def _position(pagination: Pagination) -> Position:
-    if isinstance(pagination, NoPagination):
-        return Position()
-    if isinstance(pagination, NextUrlPagination | LinkHeaderPagination):
-        return Position(kind="page", param="page", first=1)
-    more: dict[str, Any] = {}
-    if isinstance(pagination, PageNumberPagination | OffsetPagination):
-        more["first"] = pagination.start
-    if isinstance(pagination, LastRecordPagination):
-        more["field"] = pagination.field
-    return Position(kind=pagination.kind, param=pagination.param, location=pagination.location, **more)
-
-
-def _signals(pagination: Pagination) -> tuple[Signal, ...]:
-    found: list[Signal] = []
-    if isinstance(pagination, NextUrlPagination):
-        found.append(Signal(kind="next_url", path=pagination.path, at_end="null"))
-    if isinstance(pagination, LinkHeaderPagination):
-        found.append(Signal(kind="link", header="Link"))
-    if isinstance(pagination, CursorPagination):
-        where = {"header": pagination.header} if pagination.source == "header" else {"path": pagination.path}
-        found.append(Signal.model_validate({"kind": "next_cursor", **where}))
-    if isinstance(pagination, PageNumberPagination) and pagination.total_pages_path is not None:
-        found.append(Signal(kind="total_pages", path=pagination.total_pages_path))
-    if isinstance(pagination, OffsetPagination) and pagination.total_path is not None:
-        found.append(Signal(kind="total", path=pagination.total_path))
-    has_more = getattr(pagination, "has_more_path", None)
-    if has_more is not None:
-        found.append(Signal(kind="has_more", path=has_more, at_end="false"))
-    return tuple(found)
