@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -117,3 +118,19 @@ def test_secrets_are_looked_for_in_every_disguise():
 
     basic = base64.b64encode(f"{user}:{secret}".encode())
     assert {secret.encode(), base64.b64encode(secret.encode()), basic.rstrip(b"=")} <= set(leaked_forms(config))
+
+
+def test_a_service_account_is_filled_in_with_a_real_key():
+    node = {**SECRET, "title": "Service account JSON"}
+    config = form(("service_account_info",), service_account_info=node).fill("http://here", "http://here/token")
+    text = config.values["service_account_info"]
+    account = json.loads(text)
+    assert account["token_uri"] == "http://here/token"
+    assert account["private_key"].startswith("-----BEGIN PRIVATE KEY-----")
+    assert text in config.accepted
+    assert {text, account["private_key"].splitlines()[1]} <= config.secrets
+
+
+def test_a_field_that_only_names_a_service_account_is_filled_in_as_any_other():
+    config = form(("service_account_email",), service_account_email={"type": "string"}).fill("http://here", None)
+    assert config.values["service_account_email"].startswith("kit")
