@@ -198,7 +198,7 @@ def test_the_token_of_a_login_goes_where_the_scheme_wants_it() -> None:
         pytest.param(BEARER, obj(token="string"), None, "/logins/{id}", id="not of one user"),
         pytest.param(BEARER, obj(token="string"), None, "/devices", id="not a login by its path"),
         pytest.param(
-            BEARER, obj(token="string"), {**obj(username="string", password="string", device="integer"), "required": ["device"]}, "/login",
+            BEARER, obj(token="string"), {**obj(password="string", device="integer"), "required": ["device"]}, "/login",
             id="it wants what nobody can give",
         ),
     ],
@@ -467,3 +467,29 @@ def test_a_constant_of_the_account_is_a_path_parameter() -> None:
     assert (parameter.name, parameter.location, parameter.target) == ("project_key", "path", "projectKey")
     assert named(found, "carts").request.value.path == "/{projectKey}/carts"
     assert named(found, "carts").parent.value is None
+
+
+def test_a_constant_of_the_account_has_the_type_and_the_values_that_all_paths_declare() -> None:
+    region = {
+        **variable("region"),
+        "description": "Where the  data is",
+        "schema": {"type": "string", "enum": ["eu", "us"]},
+    }
+    tenant = {**variable("tenant"), "schema": {"type": "integer"}}
+    found = blueprint(
+        {f"/{{region}}/{{tenant}}/{name}": get(array(THING), region, tenant) for name in ("carts", "orders")}
+    )
+    told = {
+        parameter.name: (parameter.type, parameter.enum, parameter.description) for parameter in found.parameters
+    }
+    assert told["region"] == ("string", ("eu", "us"), "Where the data is")
+    assert told["tenant"] == ("integer", (), "The tenant in the API's paths")
+
+
+def test_values_that_paths_do_not_agree_on_are_left_open() -> None:
+    def of(*values: str) -> dict[str, Any]:
+        return {**variable("target"), "schema": {"type": "string", "enum": list(values)}}
+
+    paths = {"/{target}/carts": get(array(THING), of("a", "b")), "/{target}/orders": get(array(THING), of("a"))}
+    (parameter,) = blueprint(paths).parameters
+    assert parameter.enum == ()

@@ -94,8 +94,9 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
     where = find_base_url(document, document_url)
     present = {draft.name for draft in drafts}
     asked = {stream: params for stream, params in asked.items() if stream in present}
+    variables = [param for draft in drafts for param in draft.listed.endpoint.params if param.location == "path"]
     parameters = config_parameters(
-        asked, tree.constants, len(drafts), [parameter.name for parameter in where.parameters]
+        asked, tree.constants, len(drafts), [parameter.name for parameter in where.parameters], variables
     )
     streams = [_stream(draft, place) for draft, place in zip(drafts, places, strict=True)]
     dangling = [_dangling(reference) for reference in sorted(document.dangling)[:50]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from contracts.blueprint import Parameter
@@ -130,24 +130,24 @@ def time_format(param: Param) -> Literal["date", "date-time"] | None:
 
 
 def config_parameters(
-    wanted: Mapping[str, tuple[Param, ...]], constants: Iterable[Constant], streams: int, taken: Iterable[str]
+    wanted: Mapping[str, tuple[Param, ...]],
+    constants: Iterable[Constant],
+    streams: int,
+    taken: Iterable[str],
+    variables: Iterable[Param] = (),
 ) -> tuple[Parameter, ...]:
-    """Fields of the config: path constants first, then what streams (``wanted``, by name) still miss."""
+    """Fields of the config: path constants first, then what streams (``wanted``, by name) still miss.
+    ``variables`` are the path variables of all streams, as each declares them."""
     names = {*_RESERVED, *taken}
+    declared: dict[str, list[Param]] = {}
+    for param in variables:
+        declared.setdefault(param.name, []).append(param)
     made = []
     for constant in constants:
         name = _free(constant.name, names)
-        text = f"The {constant.variable} in the API's paths"
         everywhere = len(constant.users) == streams
-        made.append(
-            Parameter(
-                name=name,
-                location="path",
-                target=constant.variable,
-                description=text,
-                streams=() if everywhere else constant.users,
-            )
-        )
+        users_of = () if everywhere else constant.users
+        made.append(_path_parameter(constant.variable, name, declared.get(constant.variable, ()), users_of))
     users: dict[tuple[str, str], list[str]] = {}
     first: dict[tuple[str, str], Param] = {}
     for stream, params in wanted.items():
@@ -157,6 +157,23 @@ def config_parameters(
     for key, param in first.items():
         made.append(_parameter(param, _free(snake(param.name) or "value", names), users[key], streams))
     return tuple(made)
+
+
+def _path_parameter(variable: str, name: str, declared: Sequence[Param], streams: tuple[str, ...]) -> Parameter:
+    """What all paths say alike of the variable holds; one value will have to do for all of them."""
+    types = {param.type for param in declared}
+    enums = {tuple(str(value) for value in param.enum) for param in declared}
+    enum = enums.pop() if len(enums) == 1 else ()
+    told = next((text for param in declared if (text := " ".join(param.description.split()))), "")
+    return Parameter(
+        name=name,
+        location="path",
+        target=variable,
+        description=told[:300] or f"The {variable} in the API's paths",
+        type="integer" if types == {"integer"} else "string",
+        enum=enum,
+        streams=streams,
+    )
 
 
 def _free(name: str, names: set[str]) -> str:
