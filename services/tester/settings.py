@@ -17,5 +17,7 @@ class Settings(BaseSettings):
     )
     concurrency: int = Field(default=2, ge=1, le=64, description="connectors that run at a time")
     read_timeout_s: float = Field(default=75, gt=0, description="for one read of the connector")
-    kit_timeout_s: float = Field(default=480, gt=0, description="for all runs of the conformance kit together")
+    kit_timeout_s: float = Field(
+        default=480, gt=0, description="for all runs of the conformance kit together; ten times that with FULL"
+    )
     tests_timeout_s: float = Field(default=240, gt=0, description="for the package's own tests")

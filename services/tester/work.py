@@ -40,6 +40,7 @@ from services.tester.package_tests.write import Material, concessions_of, write_
 from services.tester.publication import for_publication
 from services.tester.settings import Settings
 
+FULL_FACTOR = 10
 MAX_API_BYTES = 4 * 1024 * 1024
 COMPILE = Limits(wall_s=30, cpu_s=30)
 
@@ -90,37 +91,25 @@ async def examine(
     code = workspace / "code"
     await asyncio.to_thread(write_tree, code, package.code)
     await _precompile(code, package, python, isolation)
-    subject = Subject(
-        code,
-        ("{python}", "-m", package.module),
-        python,
-        {"PYTHONPATH": "{work}/src", "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    pace = Pace(
-        full=settings.full,
-        silence=settings.silence,
-        runs=settings.concurrency,
-        read_s=settings.read_timeout_s,
-        total_s=settings.kit_timeout_s,
-    )
+    env = {"PYTHONPATH": "{work}/src", "PYTHONDONTWRITEBYTECODE": "1"}
+    subject, pace = Subject(code, ("{python}", "-m", package.module), python, env), pace_of(settings)
     with tempfile.TemporaryDirectory(prefix="kit-") as name:  # a socket's path must be short
         asked, judged = Path(name) / "a", Path(name) / "b"
         asked.mkdir()
         judged.mkdir()
         specified = await specify(subject, api, folder=asked, isolation=isolation, pace=pace)
         spec = specified.transcript.spec
-        judging = asyncio.create_task(
-            conform(
-                subject,
-                api,
-                folder=judged,
-                isolation=isolation,
-                knowledge=known,
-                pace=pace,
-                say=say,
-                specified=specified,
-            )
+        judged_by_kit = conform(
+            subject,
+            api,
+            folder=judged,
+            isolation=isolation,
+            knowledge=known,
+            pace=pace,
+            say=say,
+            specified=specified,
         )
+        judging = asyncio.create_task(judged_by_kit)
         try:
             material = Material(package.module, spec, api, known) if spec is not None else None
             tests = await asyncio.to_thread(_tests_for, package, mode, material)
@@ -132,6 +121,17 @@ async def examine(
             judging.cancel()
             await asyncio.gather(judging, return_exceptions=True)
     return Tested(tests, (*judgement.checks, *gaps), cases, judgement.streams, isolation, judgement.run)
+
+
+def pace_of(settings: Settings) -> Pace:
+    """In full every stream is judged in depth, which takes many times as long."""
+    return Pace(
+        full=settings.full,
+        silence=settings.silence,
+        runs=settings.concurrency,
+        read_s=settings.read_timeout_s,
+        total_s=settings.kit_timeout_s * (FULL_FACTOR if settings.full else 1),
+    )
 
 
 def knowledge_of(package: Package) -> tuple[SimulatedApi, Knowledge, list[Check]]:
@@ -188,7 +188,7 @@ async def _run(
     package: Package, tests: Tree, workspace: Path, python: Path, settings: Settings, isolation: Isolation
 ) -> tuple[TestCase, ...]:
     """Run ``tests`` merged with the code in a folder that has never held a result."""
-    if not tests:
+    if not any(path.startswith("tests/test_") for path in tests):
         return ()
     folder = workspace / "package"
     await asyncio.to_thread(write_tree, folder, {**package.code, **tests})

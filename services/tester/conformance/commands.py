@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from contracts.reports import Check
-from infra.runtime.simulator import Plan
+from infra.runtime.simulator import Plan, Seen
+from infra.runtime.simulator.site import TOKEN
 from services.tester.conformance import conduct
 from services.tester.conformance.bench import Bench, Run
 from services.tester.conformance.binding import Bound
@@ -52,7 +53,13 @@ async def _unreachable(bench: Bench) -> list[Check]:
 
 def _is_guarded(bench: Bench, refused: Run) -> bool:
     """Whether the API turned anybody away, or would have."""
-    return any(seen.status in (400, 401) for seen in refused.requests) or bool(bench.api.auth)
+    return turned_away(refused.requests) or bool(bench.api.auth)
+
+
+def turned_away(requests: Iterable[Seen]) -> bool:
+    """Whether somebody was refused for who they are: 401, or 400 where tokens are issued (RFC 6749, section 5.2). Any
+    other 400 is about what was asked."""
+    return any(seen.status == 401 or (seen.status == 400 and seen.endpoint == TOKEN) for seen in requests)
 
 
 async def judge_refused_read(bench: Bench, streams: Sequence[Bound]) -> list[Check]:
