@@ -57,8 +57,8 @@ def _is_guarded(bench: Bench, refused: Run) -> bool:
 
 
 def turned_away(requests: Iterable[Seen]) -> bool:
-    """Whether somebody was refused for who they are: 401, or 400 where tokens are issued (RFC 6749, section 5.2). Any
-    other 400 is about what was asked."""
+    """Whether somebody was refused for who they are: 401, or 400 where tokens are issued (RFC 6749, section 5.2).
+    Any other 400 is about what was asked."""
     return any(seen.status == 401 or (seen.status == 400 and seen.endpoint == TOKEN) for seen in requests)
 
 
