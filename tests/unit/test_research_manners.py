@@ -218,6 +218,19 @@ def test_paging_by_query(
             obj(results=array(ROW), nextCursor="string"),
             obj(cursor="string"),
         ),
+        (
+            "page pagination.page",
+            "/rows/search",
+            obj(rows=array(ROW), total=INT),
+            obj(filter=obj(page="string"), pagination=obj(page=INT, limit=INT)),
+        ),
+        ("offset options.offset", "/rows/list", obj(rows=array(ROW)), obj(options=obj(count=INT, offset=INT))),
+        (
+            "cursor page.cursor <- page.next_cursor",
+            "/rows/search",
+            obj(rows=array(ROW), page=obj(next_cursor="string")),
+            obj(page=obj(cursor="string", size=INT)),
+        ),
         ("offset from", "/rows/_search", obj(hits=obj(total=INT, hits=array(ROW))), obj(**{"from": INT}, size=INT)),
         ("page page", "/orders/list", obj(data=obj(list=array(ROW), total=INT)), obj(page=INT, page_size=INT)),
         (

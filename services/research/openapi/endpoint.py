@@ -20,11 +20,13 @@ _DETAIL_NODES = 60
 """Of the response to a path that ends with a variable: enough to see that it is one object."""
 _BODY_NODES = 150
 _PATTERN = 500
+_BODY_PAGING = {("page",), ("paging",), ("pagination",), ("pager",), ("options",)}
 
 
 @dataclass(frozen=True)
 class Param:
-    """A request parameter, or a top-level member of a JSON request body (location ``body``).
+    """A request parameter, or a member of a JSON request body (location ``body``): of its top level, or, by a
+    dotted name, of an object there that is about paging (``pagination.page``).
 
     ``type`` is JSON Schema's, ``""`` if unknown.
     """
@@ -180,6 +182,10 @@ def _body_params(document: Document, operation: Operation) -> Iterator[Param]:
     for name, member in schema.get("properties", {}).items():
         pointer = f"{operation.pointer}/requestBody"
         yield _param(name, "body", pointer, str(member.get("description", "")), name in required, member)
+        if words(name)[-1:] in _BODY_PAGING:
+            for nested, inner in member.get("properties", {}).items():
+                described = str(inner.get("description", ""))
+                yield _param(f"{name}.{nested}", "body", pointer, described, False, inner)
 
 
 def _param(

@@ -52,9 +52,8 @@ _LAST_RECORD_NAMES = _names(
 _BACKWARD_NAMES = _names("before id|max id|before|until id|older than id|id lt|id before|ending before")
 """Lists that come newest first are walked towards the older records."""
 _PACKED_NAMES = _names("page|page size|per page|limit|offset|skip|cursor|page token|page number|starting after")
-_PACKING_BODY_NAMES = _names("page|paging|pagination|pager")
 _EVERY_NAME = _SIZE_NAMES | _PAGE_NAMES | _OFFSET_NAMES | _CURSOR_NAMES | _LAST_RECORD_NAMES
-_PREFIXES = vocabulary("search list query filter request x paging pagination v criteria sysparm")
+_PREFIXES = vocabulary("search list query filter request x paging pagination pager options v criteria sysparm")
 _OPAQUE = re.compile(
     r"\b(cursor|token|opaque|continuation|next_?cursor|bookmark|previous (response|call|request))\b"
 )
@@ -219,7 +218,7 @@ def packed_paging(endpoint: Endpoint) -> Param | None:
     members = (
         (param, member)
         for param in endpoint.params
-        if param.location == "query" or param.words[-1:] in _PACKING_BODY_NAMES
+        if param.location == "query"
         for member in param.members
         if f"{param.name}[{member}]" not in spelled
     )
