@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from infra.runtime import clock
 from tests.support.blueprints import PAGINATIONS, blueprint, child, small_crm, stream
 from tests.support.connector_process import Connector, Said, validated
 from tests.support.generated import config, connector
-from tests.support.paged_api import Answer, Api, Asked, collection, records, serving
+from tests.support.paged_api import Answer, Api, Asked, Route, collection, records, serving
 
 RESUMABLE = [kind for kind in PAGINATIONS if kind != "none"]
 
@@ -205,14 +206,18 @@ FORMS: dict[str, tuple[Any, Any, bool, Any, str]] = {
 """Name -> form of the field, form of the parameter, inclusive, what the record holds, what is asked for then."""
 
 
+def _answer(answer: Answer, asked: Asked) -> Answer:
+    return answer
+
+
 def test_cursor_is_sent_in_the_form_that_the_api_wants(tmp_path: Path) -> None:
-    streams, routes = [], {}
+    streams, routes = [], dict[str, Route]()
     for name, (field_form, form, inclusive, held, _) in FORMS.items():
         rule = IncrementalFilter(param="filter", template="gte({value})", inclusive=inclusive)
         cursor = Cursor(field=("meta", "changed"), field_format=field_form, format=form, filter=rule)
         streams.append(stream(name, cursor=cursor))
         held_here = [{"id": 1, "meta": {"changed": held}}, {"id": 2, "meta": {"changed": None}}]
-        routes[f"/{name}"] = lambda asked, held=held_here: Answer(body={"data": held})
+        routes[f"/{name}"] = partial(_answer, Answer(body={"data": held_here}))
     made = connector(blueprint(*streams, schemes=()), tmp_path)
     with serving(Api(routes=routes)) as api:
         first = made.read({"base_url": api.url}, *FORMS, mode="incremental")
