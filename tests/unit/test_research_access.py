@@ -198,8 +198,8 @@ def test_the_token_of_a_login_goes_where_the_scheme_wants_it() -> None:
         pytest.param(BEARER, obj(token="string"), None, "/logins/{id}", id="not of one user"),
         pytest.param(BEARER, obj(token="string"), None, "/devices", id="not a login by its path"),
         pytest.param(
-            BEARER, obj(token="string"), {**obj(password="string", device="integer"), "required": ["device"]}, "/login",
-            id="it wants what nobody can give",
+            BEARER, obj(token="string"), {**obj(password="string", device="integer"), "required": ["device"]},
+            "/login", id="it wants what nobody can give",
         ),
     ],
 )  # fmt: skip

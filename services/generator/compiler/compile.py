@@ -63,8 +63,8 @@ def compile_connector(blueprint: ApiBlueprint, choices: Choices, degraded: froze
         raise Permanent(f"no stream of {blueprint.name} can be built{f' ({reasons})' if reasons else ''}")
     context = _context(blueprint, choices, chosen)
     package = f"src/{context['package']}"
-    modules = (*_MODULES, "auth") if context["methods"] else (*_MODULES, "no_auth")
-    modules = (*modules, *(module for part, module in _PARTS.items() if context[part]))
+    parts = (module for part, module in _PARTS.items() if context[part])
+    modules = (*_MODULES, "auth" if context["methods"] else "no_auth", *parts)
     templates = {f"{package}/{_file(module)}.py": f"{module}.py.j2" for module in modules}
     papers_of = papers.context(blueprint, choices, chosen, context, degraded, impossible)
     templates |= {paper: f"{paper}.j2" for paper in _PAPERS}
