@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from contracts.blueprint import ApiBlueprint
+from contracts.events import Engine, TestsPassed
+from contracts.services import Service
+from infra.cli.run_alone import RunFolder, run_alone
 from infra.runtime.documents import load
 from infra.runtime.recording import read_har
+from infra.runtime.toolchain import prepare
 from services.fixtures.inference.infer import infer as simulated
 from services.research.observe import observed
 from services.research.openapi.engine import infer
-from tests.support.connector_process import Said
+from tests.support.connector_process import Connector, Said
 from tests.support.contrary import SERVERS, Contrary, ids
 from tests.support.contrary.record import har
 from tests.support.generated import connector
@@ -83,6 +87,7 @@ SEEN: dict[str, tuple[str, str, str, int, set[str]]] = {
     "total_of_the_page": ("data", "id", "offset offset", 0, set()),
     "total_pages_less_one": ("data", "id", "page page", 1, set()),
     "rows_under_another_key": ("items", "id", "offset offset", 0, set()),
+    "key_not_called_id": ("data", "thing_uid", "offset offset", 0, set()),
     "rows_wrapped_deeper": ("items", "data.id", "offset offset", 0, set()),
 }
 """Server -> where its records are, their identity, kind and parameter of its pages, the first one, its signals."""
@@ -103,3 +108,26 @@ def test_simulated_api_behaves_as_the_real_one_was_seen_to(server: Contrary) -> 
         {f"{signal.kind} {'.'.join(signal.path)}" for signal in endpoint.signals},
     ) == SEEN[server.name]
     assert endpoint.size.maximum == (20 if server.name == "page_size_capped" else endpoint.size.maximum)
+
+
+async def quiet(message: str, *, done: int | None = None, total: int | None = None) -> None:
+    pass
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["offset_of_pages", "key_not_called_id"])
+async def test_agents_make_a_proven_connector_of_a_wrong_document_and_a_recording(
+    name: str, tmp_path: Path
+) -> None:
+    server = next(one for one in SERVERS if one.name == name)
+    run = RunFolder(tmp_path / "run")
+    with serving(server.api()) as api:
+        await run.begin("things", server.document, None, Engine.OFFLINE, har(api.url, server.targets()))
+        for service in (Service.RESEARCH, Service.GENERATOR, Service.FIXTURES, Service.TESTER):
+            fact, _ = await run_alone(service, run, quiet)
+        assert isinstance(fact, TestsPassed), fact
+        code = run.state().code
+        assert code is not None
+        made = Connector(await run.artifacts.get_tree(code), tmp_path / "made", prepare().python)
+        assert_complete(server, made.read({"base_url": api.url}, STREAM))

@@ -76,6 +76,13 @@ def _nothing(**beside: Any) -> Route:
     return lambda asked: Answer(body={"data": [], **beside})
 
 
+def _kinds(asked: Asked) -> Answer:
+    """What was taken for the key is no key: on each page it goes through the same values."""
+    number = _page(asked)
+    rows = [{"id": row["id"], "kind": f"kind {row['id'] % 2}"} for row in records(12)]
+    return Answer(body={"data": rows[(number - 1) * 4 : number * 4] if number > 0 else []})
+
+
 WELL: dict[str, tuple[Pagination, Route, int]] = {
     "added_while_read": (PAGE, _added_while_read, 12),
     "page_0_refused": (PAGE, _refuses(400), 12),
@@ -94,13 +101,18 @@ WELL: dict[str, tuple[Pagination, Route, int]] = {
     "signed_links": (PAGINATIONS["none"], _signed_links, 12),
     "full_last_page": (OffsetPagination(param="offset", total_path=("meta", "total")), _by_offset, 10),
     "inclusive_from_one": (OffsetPagination(param="offset"), _inclusive_from_one, 12),
+    "no_key": (PAGE, _kinds, 12),
     "no_errors": (PAGE, _nothing(errors=[], error=None, success=True, code=0), 0),
     "nothing_found": (PAGE, _nothing(message="nothing found", status="ok", total=0), 0),
 }
 
 
 def test_what_real_apis_do_is_read_completely(tmp_path: Path) -> None:
-    made = connector(blueprint(*(stream(name, pagination=rule) for name, (rule, _, _) in WELL.items())), tmp_path)
+    streams = [
+        stream(name, pagination=rule, primary_key=((("kind",),) if name == "no_key" else (("id",),)))
+        for name, (rule, _, _) in WELL.items()
+    ]
+    made = connector(blueprint(*streams), tmp_path)
     with serving(Api(routes={f"/{name}": route for name, (_, route, _) in WELL.items()})) as api:
         said = made.read(config(api.url), *WELL)
     assert said.code == 0, said.errors()
