@@ -313,3 +313,12 @@ def test_a_variable_of_the_config_is_one_that_much_is_reached_from() -> None:
     found = blueprint(paths)
     assert [parameter.name for parameter in found.parameters] == ["member_id"]
     assert all(stream.parent.value is not None for stream in found.streams if stream.name != "boards")
+
+
+def test_of_hundreds_of_lists_of_one_noun_the_plain_one_is_found() -> None:
+    nested = {
+        f"/a{number}/items/{{item_id}}/items": get(array(THING), variable("item_id")) for number in range(300)
+    }
+    found = blueprint({**nested, "/items": get(array(THING))})
+    assert {stream.parent.value.stream for stream in found.streams if stream.parent.value} == {"items"}
+    assert len(found.streams) == 301

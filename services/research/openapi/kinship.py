@@ -37,6 +37,10 @@ _SAID = 200
 """Characters of a description that are looked at."""
 _LONGEST = 5
 """Words of a noun."""
+_ALIKE = 200
+"""Lists of one noun that are compared, and"""
+_MOST = 12
+"""lists that are kept, at most, for one variable: a document may be made to have thousands."""
 _RIVAL = 0.04
 """Two lists whose scores are closer than this are equally likely."""
 _DOUBTED = 0.78
@@ -63,7 +67,7 @@ class Kinship:
         self._joined: dict[str, Noun] = {}
         self._by_key: dict[str, list[Place]] = defaultdict(list)
         self._known: dict[tuple[str, str], list[Kin]] = {}
-        for place in places:
+        for place in sorted(places, key=lambda place: len(place.template)):
             for template in dict.fromkeys((place.template, place.collection)):
                 self._by_template[template].append(place)
             for name in place.nouns:
@@ -94,7 +98,7 @@ class Kinship:
                 and kin.score > best.get(kin.place.name, kin._replace(score=0.0)).score
             ):
                 best[kin.place.name] = kin
-        ranked = sorted(best.values(), key=lambda kin: (-kin.score, len(kin.place.template)))
+        ranked = sorted(best.values(), key=lambda kin: (-kin.score, len(kin.place.template)))[:_MOST]
         rivals = len(ranked) > 1 and ranked[0].score - ranked[1].score < _RIVAL
         if rivals and ranked[0].score < _BEFORE:
             doubt = max(ranked[0].score - _DOUBTED, 0.0)
@@ -150,9 +154,9 @@ class Kinship:
                 yield Kin(score - elsewhere - 0.015 * unbound - 0.005 * len(parent.template), parent, note)
 
     def _alike(self, subject: Noun) -> Iterator[Place]:
-        yield from self._by_word.get(in_full(subject[-1]), ())
+        yield from self._by_word.get(in_full(subject[-1]), ())[:_ALIKE]
         if len(subject) == 1:
-            yield from self._by_initials.get(subject[0], ())
+            yield from self._by_initials.get(subject[0], ())[:_ALIKE]
 
     def _told(self, param: Param) -> Iterator[Noun]:
         """What a description says the value is the id of: ``ID of the legal hold policy``, ``Conversation ID``."""

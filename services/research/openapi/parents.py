@@ -29,6 +29,8 @@ _LEAST = 0.2
 """Below this no parent is taken: the variable is a named gap, or of the config. A wrong parent asks the API for
 what does not exist, once for each of its records."""
 _OPTIONS = 3
+_CONCESSIONS = 20
+"""How often one stream alone takes less than it hoped for. After that all do: rings of streams are seldom."""
 
 
 class Constant(NamedTuple):
@@ -135,6 +137,7 @@ class _Forest:
         self._places = places
         self._kinship = Kinship(places)
         self._done: dict[str, Place] = {}
+        self._concessions = 0
 
     @property
     def waiting(self) -> list[Place]:
@@ -143,19 +146,20 @@ class _Forest:
     def grow(self) -> None:
         """Settle all that can be; only where everybody waits for somebody the likeliest takes what there is."""
         while True:
-            ready = {place.name: option for place in self.waiting if (option := self._best(place)) is not None}
-            settled = [place for place in self.waiting if self._settle(place, ready.get(place.name))]
+            settled = [place for place in self.waiting if self._settle(place, self._best(place))]
             if not settled:
-                impatient = [
-                    (place, option) for place in self.waiting if (option := self._best(place, patient=False))
-                ]
-                if not impatient:
-                    return
-                place, option = max(impatient, key=lambda entry: entry[1].score)
-                settled = [place] if self._settle(place, option) else []
-                assert settled
-            for place in settled:
-                self._done[place.name] = place
+                settled = self._concede()
+            if not settled:
+                return
+            self._done |= {place.name: place for place in settled}
+
+    def _concede(self) -> list[Place]:
+        options = ((place, self._best(place, patient=False)) for place in self.waiting)
+        possible = [(place, option) for place, option in options if option is not None]
+        possible.sort(key=lambda entry: -entry[1].score)
+        self._concessions += 1
+        chosen = possible[: 1 if self._concessions < _CONCESSIONS else None]
+        return [place for place, option in chosen if self._settle(place, option)]
 
     def renounce(self) -> None:
         """What still waits only for parameters that it may leave out does without."""
