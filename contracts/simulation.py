@@ -170,12 +170,14 @@ class Sorting(Frozen):
 class Source(Frozen):
     """Where a path variable's values are found: ``field`` of the records of endpoint ``endpoint``.
 
-    ``shared``: path variable of that endpoint -> the variable of this one that means the same.
+    ``shared``: path variable of that endpoint -> the variable of this one that means the same. ``also``: other
+    variables of this endpoint -> the field of the same record that they hold.
     """
 
     endpoint: str
     field: JsonPath
     shared: dict[str, str] = Field(default_factory=dict)
+    also: dict[str, JsonPath] = Field(default_factory=dict)
 
 
 class PathBinding(Frozen):

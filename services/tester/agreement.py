@@ -188,8 +188,8 @@ def _with_parent(
     """The path names records of the parent that the blueprint takes them from, if the simulated API has no opinion,
     or a weaker one. Makes what names them unique in ``known``, or two parents could not be told apart.
 
-    Of several variables that one record gives only the last is bound: the simulated API would combine the values of
-    all records with each other. The rest take what comes with it.
+    Of several variables that one record gives only the last is bound, and the rest come along with it: bound on
+    their own, the values of all records would be combined with each other.
     """
     source = known.get(endpoints.get(parent.stream, "")) if parent is not None else None
     if parent is None or source is None or endpoint.key in {source.key, *ancestors_among(source, known)}:
@@ -204,14 +204,13 @@ def _with_parent(
     wanted = Source(endpoint=source.key, field=last.field, shared=shared)
     if there is not None and (wanted in there.sources or not outweighs):
         same_record = any((each.endpoint, each.field) == (source.key, last.field) for each in there.sources)
-        return _with_companions_free(endpoint, given) if same_record else endpoint
+        return _with_companions(endpoint, given, source.key) if same_record else endpoint
     made = PathBinding(
         variable=last.variable, sources=(wanted,), record_field=there.record_field if there else None
     )
     known[source.key] = _with_key(source, (last.field,))
-    alone = _with_companions_free(endpoint, given)
-    others = (binding for binding in alone.bindings if binding.variable != last.variable)
-    return endpoint.model_copy(update={"bindings": (*others, made)})
+    others = tuple(binding for binding in endpoint.bindings if binding.variable != last.variable)
+    return _with_companions(endpoint.model_copy(update={"bindings": (*others, made)}), given, source.key)
 
 
 def _as_read(endpoint: Endpoint, parent: Parent | None, endpoints: Mapping[str, str]) -> Endpoint:
@@ -228,10 +227,20 @@ def _as_read(endpoint: Endpoint, parent: Parent | None, endpoints: Mapping[str, 
     return endpoint if bindings == endpoint.bindings else endpoint.model_copy(update={"bindings": bindings})
 
 
-def _with_companions_free(endpoint: Endpoint, given: Sequence[Binding]) -> Endpoint:
-    """All but the last of the variables that one parent record gives are free."""
-    free = {each.variable for each in given[:-1]}
-    bindings = tuple(binding for binding in endpoint.bindings if binding.variable not in free)
+def _with_companions(endpoint: Endpoint, given: Sequence[Binding], source: str) -> Endpoint:
+    """All but the last of the variables that one record of ``source`` gives come along with the last."""
+    also = {each.variable: each.field for each in given[:-1]}
+
+    def with_also(binding: PathBinding) -> PathBinding:
+        sources = tuple(
+            each.model_copy(update={"also": also})
+            if (each.endpoint, each.field) == (source, given[-1].field) and binding.variable == given[-1].variable
+            else each
+            for each in binding.sources
+        )
+        return binding.model_copy(update={"sources": sources})
+
+    bindings = tuple(with_also(binding) for binding in endpoint.bindings if binding.variable not in also)
     return endpoint if bindings == endpoint.bindings else endpoint.model_copy(update={"bindings": bindings})
 
 

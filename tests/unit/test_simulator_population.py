@@ -85,3 +85,16 @@ def test_all_partitions_are_the_records_of_all_parents_once() -> None:
     people = population()
     found = [partition.values for partition in people.partitions(NOTES, {})]
     assert len(found) == len(set(found)) == 2 * 2 * 2 * 2
+
+
+def test_what_else_a_record_gives_comes_along_with_it_whoever_has_asked_before() -> None:
+    forks = endpoint(
+        "GET /forks/{org}/{fork}", named("fork", Source(endpoint=ORGS, field=("id",), also={"org": ("slug",)}))
+    )
+    api = SimulatedApi(title="code", endpoints={ORGS: API.endpoints[ORGS], forks.key: forks})
+    people = Population(api, Plan(records=2))
+    records = [people.mould(ORGS).record(index, 0, {}) for index in range(2)]
+    assert people.locate(forks.key, {"org": records[0]["slug"], "fork": records[0]["id"]}) is not None
+    assert people.locate(forks.key, {"org": records[0]["slug"], "fork": records[1]["id"]}) is None
+    found = [partition.values for partition in people.partitions(forks.key, {})]
+    assert found == [(record["slug"], record["id"]) for record in records]

@@ -179,7 +179,8 @@ def test_of_two_variables_from_one_record_only_one_is_bound():
     api, gaps = agree(
         SimulatedApi(title="x", endpoints=endpoints), known, {}, {"devices": "GET /devices", "apps": apps.key}
     )
-    assert bound_to(api.endpoints[apps.key]) == {"device": [Source(endpoint="GET /devices", field=("id",))]}
+    source = Source(endpoint="GET /devices", field=("id",), also={"net": ("net",)})
+    assert bound_to(api.endpoints[apps.key]) == {"device": [source]}
     assert "agreement/apps/parents" in [gap.id for gap in gaps]
 
 

@@ -124,7 +124,7 @@ class Population:
         known: list[dict[str, str]] = [dict(given)]
         for binding in self._bindings(endpoint):
             source = _source(binding, via)
-            brought = {binding.variable, *source.shared.values()}
+            brought = {binding.variable, *source.shared.values(), *source.also}
             if binding.variable not in implied and not brought <= given.keys():
                 offered = list(self._offered(source, binding.variable, via, given))
                 known = [{**k, **o} for k in known for o in offered if _agree(k, o)]
@@ -147,13 +147,22 @@ class Population:
     def _offered(
         self, source: Source, variable: str, via: Mapping[str, str], given: Mapping[str, str]
     ) -> Iterator[dict[str, str]]:
-        """What the records of ``source`` give to a child's path: their own value and those shared with it, of which
-        some are ``given``."""
+        """What the records of ``source`` give to a child's path: their own values and those shared with it, of
+        which some are ``given``."""
         known = {theirs: given[mine] for theirs, mine in source.shared.items() if mine in given}
         for partition in self.partitions(source.endpoint, via, known):
             shared = self._shared(source, partition)
-            for value in self._table(source, partition):
-                yield {**shared, variable: value}
+            for value, number in self._table(source, partition).items():
+                yield {**shared, **self._also(source, partition, number), variable: value}
+
+    def _also(self, source: Source, partition: Partition, number: int) -> dict[str, str]:
+        """What else one record of ``source`` gives."""
+        if not source.also:
+            return {}
+        variables = dict(zip(variables_of(self.endpoint(source.endpoint).path), partition.values, strict=True))
+        index = index_of(partition.number, number)
+        record = self.mould(source.endpoint).record(index, partition.number, variables)
+        return {variable: str(at_path(record, path)) for variable, path in source.also.items()}
 
     def _shared(self, source: Source, partition: Partition) -> dict[str, str]:
         own = zip(variables_of(self.endpoint(source.endpoint).path), partition.values, strict=True)
@@ -178,7 +187,7 @@ class Population:
         for source in binding.sources:
             for partition in self._parents(source, variables):
                 number = self._table(source, partition).get(variables[binding.variable])
-                if number is not None:
+                if number is not None and self._also(source, partition, number).items() <= variables.items():
                     return number
         return None
 
@@ -202,7 +211,8 @@ class Population:
 
     def _implied(self, endpoint: Endpoint, via: Mapping[str, str]) -> set[str]:
         """Variables whose value the source of another variable brings along."""
-        return {mine for b in self._bindings(endpoint) for mine in _source(b, via).shared.values()}
+        sources = [_source(binding, via) for binding in self._bindings(endpoint)]
+        return {mine for source in sources for mine in (*source.shared.values(), *source.also)}
 
     def _free(self, endpoint: Endpoint) -> list[str]:
         bound = {binding.variable for binding in self._bindings(endpoint)}
