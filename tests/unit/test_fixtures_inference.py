@@ -243,6 +243,24 @@ def test_a_cursor_that_nobody_hands_out_is_a_gap() -> None:
     assert [signal.kind for signal in found.signals] == ["link"]
 
 
+def test_members_of_a_bodys_paging_object_page() -> None:
+    paging = {"type": "object", "properties": {"page": {"type": "integer"}, "limit": {"type": "integer"}}}
+    body = {"schema": {"type": "object", "properties": {"pagination": paging}}}
+    search = operation(page_of(total={"type": "integer"}))["get"]
+    search["requestBody"] = {"content": {"application/json": body}}
+    found = understood({"/users/search": {"post": search}}).endpoints["POST /users/search"]
+    assert (found.position.kind, found.position.param) == ("page", "pagination.page")
+    assert found.size.param == "pagination.limit"
+
+
+def test_an_offset_that_is_compared_with_a_field_goes_on_behind_that_record() -> None:
+    rows = {"id": {"type": "string"}, "EntryNumber": {"type": "integer"}}
+    schema = {"type": "array", "items": {"type": "object", "properties": rows}}
+    found = users(schema, query("offset", description="Users with an EntryNumber greater than the offset follow"))
+    assert (found.position.kind, found.position.field) == ("last_record", ("EntryNumber",))
+    assert ("EntryNumber",) in found.records.identity
+
+
 @pytest.mark.parametrize(
     ("param", "first"),
     [
