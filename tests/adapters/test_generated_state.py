@@ -74,6 +74,7 @@ def test_interrupted_sync_does_not_read_its_finished_streams_again(crm: Connecto
         third = crm.read(config(api.url), "by_page", "by_offset", state=second.last_states())
     assert (first.code, second.code, third.code) == (1, 0, 0)
     assert second.records("by_page") == []
+    assert second.statuses("by_page") == ["STARTED", "COMPLETE"], "what was read before is told, too"
     assert second.records("by_offset") == records(6)
     assert third.records("by_page") == third.records("by_offset") == records(6), "a new sync starts over"
 
