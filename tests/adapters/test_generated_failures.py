@@ -154,7 +154,7 @@ BAD_FILES = {
         '[{"stream": {"stream_descriptor": {"name": "a"}, "stream_state": {"next": {"x": 1}}}}]',
         "state of stream a is not usable",
     ),
-    "a config that is no JSON": ("--config", "]", "not valid JSON"),
+    "a config that is no JSON": ("--config", "]", "is not JSON: line 1, column 1"),
 }
 
 
