@@ -5,16 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from contracts.blueprint import ApiBlueprint
-from services.generator.compiler import compile_connector
-from services.research.study import study
+from tests.support.compiled import generated
 
 
 def main(document: Path, folder: Path) -> None:
-    content = document.read_bytes()
-    made = study(content, document.name, "benchmark", None, {}, None, len(content))
-    blueprint = ApiBlueprint.model_validate_json(made["blueprint"])
-    for path, code in compile_connector(blueprint, {}, frozenset()).items():
+    for path, code in generated(document.read_bytes(), document.name, "benchmark").items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(code)

@@ -10,12 +10,10 @@ from typing import Any
 import msgspec
 import yaml
 
-from contracts.blueprint import ApiBlueprint
 from infra.runtime.toolchain import prepare
-from services.generator.compiler import compile_connector
-from services.research.study import study
 from tests.benchmarks.measure import Contender, Count
 from tests.benchmarks.paged_server import PAGE_SIZE
+from tests.support.compiled import generated
 from tests.support.connector_process import Connector
 from tests.support.peers import QUIET, Peer, Unavailable, peer
 
@@ -58,10 +56,8 @@ def ours(folder: Path, url: str, streams: Sequence[str]) -> Contender:
 
 
 def connector_of(described: dict[str, Any], folder: Path) -> Connector:
-    content = json.dumps(described).encode()
-    made = study(content, "benchmark.json", "benchmark", None, {}, None, len(content))
-    blueprint = ApiBlueprint.model_validate_json(made["blueprint"])
-    return Connector(compile_connector(blueprint, {}, frozenset()), folder, prepare().python)
+    tree = generated(json.dumps(described).encode(), "benchmark.json", "benchmark")
+    return Connector(tree, folder, prepare().python)
 
 
 def document(streams: Sequence[str]) -> dict[str, Any]:

@@ -6,10 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.blueprint import ApiBlueprint
 from infra.runtime.toolchain import install_offline, prepare
-from services.generator.compiler import compile_connector
-from services.research.study import study
+from tests.support.compiled import generated
 from tests.support.connector_process import Connector
 
 
@@ -22,13 +20,10 @@ class Installed:
 
 
 def installed(document: Path, name: str, folder: Path) -> Installed:
-    """What research and generator make of ``document`` as ``source-NAME``, installed below ``folder``."""
-    content = document.read_bytes()
-    made = study(content, document.name, name, None, {}, None, len(content))
-    blueprint = ApiBlueprint.model_validate_json(made["blueprint"])
+    """The connector that `generated` makes of ``document``, installed below ``folder``."""
     toolchain = prepare()
     package = folder / f"source-{name}"
-    Connector(compile_connector(blueprint, {}, frozenset()), package, toolchain.python)
+    Connector(generated(document.read_bytes(), document.name, name), package, toolchain.python)
     build = [str(toolchain.python), "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]
     subprocess.run(build, cwd=package, capture_output=True, check=True)
     (wheel,) = (folder / "dist").iterdir()
