@@ -117,6 +117,17 @@ def test_killed_nested_stream_reads_only_the_partitions_that_are_left(crm: Conne
     assert all(count <= 7 + 5 for count in repeated.values()), "not more than one page of each parent comes again"
 
 
+def test_a_stream_of_which_nothing_is_left_is_announced(tmp_path: Path) -> None:
+    known = blueprint(stream("a", pagination=PAGINATIONS["page"]), schemes=(), name="lone")
+    with serving(Api()) as api:
+        api.routes = {"/a": collection("page", records(6), api=api)}
+        state = [
+            {"type": "STREAM", "stream": {"stream_descriptor": {"name": "a"}, "stream_state": {"complete": True}}}
+        ]
+        said = connector(known, tmp_path).read({"base_url": api.url}, "a", state=state)
+    assert (said.code, said.records("a"), said.statuses("a")) == (0, [], ["STARTED", "COMPLETE"])
+
+
 def test_children_that_nobody_selected_are_not_asked_for(tmp_path: Path) -> None:
     known = blueprint(
         stream("a", pagination=PAGINATIONS["page"]), child("b", "a", "/a/{a}/b", "a"), schemes=(), name="tree"

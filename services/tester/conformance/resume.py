@@ -40,7 +40,6 @@ class Chain:
     state: dict[str, Any] | None = None
     asked: Run | None = None
     kills: int = 0
-    stuck: bool = False
 
     def take(self, records: Sequence[dict[str, Any]]) -> None:
         known = {key_of(record, identity_of(self.one)) for record in self.records}
@@ -53,10 +52,10 @@ class Chain:
 
 
 async def judge_every_checkpoint(bench: Bench, one: Bound, order: Order = "ascending") -> Check:
-    """Killed at its first checkpoint, started again, killed at its next one, and so on to the end.
+    """Killed at its first checkpoint, started again, killed at the next that says something else, to the end.
 
     What came after the last STATE counts for nothing, though a client may keep it. Where the stream says of itself
-    that it can be resumed, a process must not give more than a page again, and has to come further each time.
+    that it can be resumed, no process may give more than a page again.
     """
     plan = plan_for(
         bench, [one], TWO_PAGES if one.depth else THREE_PAGES, parents=TWO_PARENTS, grandparents=1, order=order
@@ -78,30 +77,28 @@ async def judge_every_checkpoint(bench: Bench, one: Bound, order: Order = "ascen
 
 
 async def _killed_along(bench: Bench, chain: Chain, plan: Plan) -> Run:
-    """Kill process after process until all is read, nothing moves, or one comes to its end."""
+    """Kill process after process until all is read, or one comes to its end."""
     while True:
         run = await _read(bench, chain, plan, kill=True)
         if not run.kept:
             return run
         chain.kills += 1
         kept = run.kept[-1]
-        before, chain.state = chain.state, kept.state
+        chain.state = kept.state
         chain.take(run.transcript.of(chain.one.name)[: kept.records])
         if _union(chain, run).complete or chain.kills == MOST_KILLS:
             return run
-        chain.stuck = before is not None and _place(before) == _place(kept.state)
-        if chain.stuck:
-            return run
 
 
-def _place(state: dict[str, Any]) -> Any:
+def _place(state: dict[str, Any] | None) -> Any:
     """What a STATE says of the stream, without the count of the records before it."""
-    return (state.get("stream") or {}).get("stream_state")
+    return ((state or {}).get("stream") or {}).get("stream_state")
 
 
 async def _read(bench: Bench, chain: Chain, plan: Plan, *, kill: bool) -> Run:
-    def at_checkpoint(_: Transcript, kind: Type | None) -> signal.Signals | None:
-        return signal.SIGKILL if kind is Type.STATE else None
+    def at_checkpoint(transcript: Transcript, kind: Type | None) -> signal.Signals | None:
+        said = transcript.checkpoints[-1:] if kind is Type.STATE else []
+        return signal.SIGKILL if any(_place(each.state) != _place(chain.state) for each in said) else None
 
     run = await bench.read(
         plan,
@@ -126,11 +123,9 @@ def _judge(chain: Chain, last: Run, one: Bound, case: str) -> Check:
     resumable = bool(one.catalog.get("is_resumable")) or one.incremental
     bounded = resumable and not asked_by_day(last, one)
     most = max(chain.again, default=0)
-    thrifty = not bounded or (most <= page and not chain.stuck)
+    thrifty = not bounded or most <= page
     words = f"killed {chain.kills} times, at each checkpoint: together {comparison.words}, "
     words += f"at most {most} of them again after a restart (a page is {page})"
-    if chain.stuck and resumable:
-        words += "; started with a state it came no further than that state"
     note = "" if resumable else "; by its catalog the stream cannot be resumed"
     return verdict(
         comparison.complete and last.transcript.completed(one.name) and thrifty,
