@@ -9,6 +9,7 @@ import pytest
 from contracts.blueprint import Binding, Candidate, Cursor, IncrementalFilter, OffsetPagination, Parent
 from contracts.events import Verdict
 from contracts.reports import Feedback, FeedbackList
+from services.research.openapi.examples import schema_of_examples
 from services.research.refute import refuted
 from tests.support.openapi import THING, TIME, array, blueprint, get, header, named, obj, query, stream, variable
 
@@ -439,3 +440,9 @@ def test_a_test_at_fault_refutes_nothing() -> None:
     assert refuted(before, said("pagination", verdict=Verdict.INVALID), before, {}) == before
     assert refuted(before, said("pagination", stream="gone"), before, {}) == before
     assert refuted(before, said("nonsense"), before, {}) == before
+
+
+def test_a_reference_left_in_an_example_names_no_field() -> None:
+    """Airbyte's acceptance tests refuse a schema with ``$ref``, be it a property's name."""
+    found = schema_of_examples([{"id": 1, "fee": {"$ref": "#/components/examples/Fee"}}])
+    assert found == {"type": "object", "properties": {"id": {"type": "integer"}, "fee": {}}}

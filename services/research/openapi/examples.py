@@ -57,6 +57,8 @@ def _schema(value: Any, depth: int) -> dict[str, Any]:
         for item in value[:_MAX_ITEMS]:
             items = _merged(items, _schema(item, depth - 1))
         return {"type": "array", "items": items}
+    if isinstance(value.get("$ref"), str):  # a reference left in an example tells nothing of what is there
+        return {}
     return {"type": "object", "properties": {str(key): _schema(item, depth - 1) for key, item in value.items()}}
 
 
