@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,13 @@ from infra.runtime.rendering import formatted, templates
 from services.generator.compiler.text import code_span, json_text, literal, markdown, prose
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
-_FILTERS = {"py": literal, "prose": prose, "md": markdown, "span": code_span, "json": json_text}
+_FILTERS: Mapping[str, Callable[..., Any]] = {
+    "py": literal,
+    "prose": prose,
+    "md": markdown,
+    "span": code_span,
+    "json": json_text,
+}
 LINE_LENGTH = 110
 
 
