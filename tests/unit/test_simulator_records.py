@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import jsonschema
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.simulation import Endpoint, PathBinding, Records, Source, TimeField
@@ -56,6 +56,7 @@ def _schemas() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(_schemas(), st.integers(0, 1000))
+@example({"type": "integer", "minimum": 1, "multipleOf": 2, "maximum": 1}, 0)
 @settings(max_examples=200, deadline=None)
 def test_values_are_valid_against_their_tidied_schema(schema: dict[str, Any], seed: int) -> None:
     tidied = tidy(schema)
