@@ -39,14 +39,23 @@ class Fact(StrEnum):
     ORPHAN = "no parent"
 
 
-_KINDS: dict[str, tuple[str, ...]] = {
-    "next_url_body": ("next_url",),
-    "offset_increment": ("offset",),
-    "page_increment": ("page",),
-    "cursor_body": ("cursor",),
-    "cursor_header": ("cursor", "link_header"),
-}
-"""The truth's kinds in our words; the others have the same name. A token in a Link header is one in a header."""
+_KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("link_header", ("link_header",)),
+    ("header", ("cursor", "link_header")),
+    ("last_record", ("last_record",)),
+    ("next_url", ("next_url",)),
+    ("offset", ("offset",)),
+    ("page", ("page",)),
+    ("cursor", ("cursor",)),
+    ("none", ("none",)),
+)
+"""What the truth's kinds have in their names, and our words for it; the first that fits. A token in a Link header is
+one in a header."""
+
+
+def kinds(name: str) -> tuple[str, ...]:
+    """Our kinds that are what the truth calls ``name`` (``offset_increment``, ``cursor_body``, ...)."""
+    return next((ours for part, ours in _KINDS if part in name), (name,))
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,7 @@ def _pagination(truth: TrueStream, ours: Stream | None, world: _World) -> Iterat
     got = decision.value if decision is not None else None
     kind: Verdict = "gap"
     if got is not None:
-        kind = "right" if got.kind in _KINDS.get(wanted.type, (wanted.type,)) else "wrong"
+        kind = "right" if got.kind in kinds(wanted.type) else "wrong"
     if ours is not None and kind == "wrong" and isinstance(got, NoPagination):
         # "everything comes at once" is an answer, and a dangerous one, unless it is named as a guess
         kind = "gap" if option_key(ours.name, "pagination") in world.gaps else "wrong"
@@ -156,7 +165,13 @@ def _pagination(truth: TrueStream, ours: Stream | None, world: _World) -> Iterat
 
 
 def _asked(truth: TruePagination) -> dict[str, str]:
-    parts = {"param": truth.request_param, "next": truth.next_path, "size": truth.size_param}
+    """A Link header's URL says itself which parameter moves, and where counting goes on is no place in a body."""
+    ours = kinds(truth.type)
+    parts = {"size": truth.size_param}
+    if "link_header" not in ours:
+        parts["param"] = truth.request_param
+    if {"cursor", "next_url"} & {*ours} and "link_header" not in ours:
+        parts["next"] = truth.next_path
     return {part: value for part, value in parts.items() if value} if truth.type != "none" else {}
 
 

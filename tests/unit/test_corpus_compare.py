@@ -20,7 +20,7 @@ from contracts.blueprint import (
     Parent,
     Selector,
 )
-from tests.corpus.compare import Answer, Fact, compare
+from tests.corpus.compare import Answer, Fact, compare, kinds
 from tests.corpus.score import calibration, tally
 from tests.corpus.truth import Truth
 from tests.support.blueprints import blueprint, stream
@@ -236,3 +236,20 @@ def test_calibration_counts_what_was_answered_and_trivial_answers_not_at_all() -
     assert (counts.answered, counts.high, counts.high_right, counts.right) == (3, 2, 1, 2)
     truth = Truth.model_validate({"name": "sample", "streams": [true_stream()]})
     assert calibration(compare(truth, blueprint(OURS))).answered == 4
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("offset_increment", "offset"),
+        ("offset_from_body", "offset"),
+        ("page_increment", "page"),
+        ("cursor_body", "cursor"),
+        ("cursor_link_header", "link_header"),
+        ("cursor_last_record", "last_record"),
+        ("next_url_body", "next_url"),
+        ("none", "none"),
+    ],
+)
+def test_kinds_of_pagination_are_the_same_by_other_names(theirs: str, ours: str) -> None:
+    assert kinds(theirs) == (ours,)
