@@ -49,8 +49,8 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cursor", ("cursor",)),
     ("none", ("none",)),
 )
-"""What the truth's kinds have in their names, and our words for it; the first that fits. A token in a Link header is
-one in a header."""
+"""What the truth's kinds have in their names, and our words for it; the first that fits. A token in a Link header
+is one in a header."""
 
 
 def kinds(name: str) -> tuple[str, ...]:
