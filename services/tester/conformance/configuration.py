@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -197,9 +198,17 @@ class _Filler:
         return any(self._holds_secrets(each, depth + 1) for each in parts)
 
 
-@cache
+_making_key = threading.Lock()
+
+
 def private_key() -> str:
-    """A real RSA key in PEM form (PKCS #8), made once per process: it takes half a second."""
+    """A real RSA key in PEM form (PKCS #8), made once per process: it takes half a second. Threads get the same."""
+    with _making_key:
+        return _private_key()
+
+
+@cache
+def _private_key() -> str:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
