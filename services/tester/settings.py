@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     silence: bool = Field(
         default=False, description="also judge a server that never answers, for as long as the connector waits"
     )
-    concurrency: int = Field(default=2, ge=1, le=64, description="connectors that run at a time")
+    concurrency: int = Field(default=4, ge=1, le=64, description="connectors that run at a time")
     read_timeout_s: float = Field(default=75, gt=0, description="for one read of the connector")
     kit_timeout_s: float = Field(
         default=480, gt=0, description="for all runs of the conformance kit together; ten times that with FULL"

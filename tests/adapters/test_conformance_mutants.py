@@ -64,14 +64,12 @@ async def test_right_connector_passes_every_check(folder):
         "failures/contacts/always-404",
         "failures/deals/beside-always-401",
         "completeness/contacts/200",
-        "completeness/notes/200",
         "termination/deals/repeated-page",
         "termination/deals/endless",
         "incremental/contacts/no-loss",
         "incremental/contacts/only-changes",
         "resume/deals/killed",
         "resume/contacts/every-checkpoint",
-        "resume/contacts/every-checkpoint-newest-first",
         "resume/deals/every-checkpoint",
         "resume/notes/every-checkpoint",
         "protocol/connector/sigterm",
@@ -90,7 +88,9 @@ async def test_streams_are_matched_by_what_they_read_when_nobody_says(folder):
 async def test_everything_in_full_passes_too(folder):
     judgement = await judge(folder, None, KNOWN, Pace(full=True, many=200))
     assert judgement.ok
-    assert any(check.id.endswith("/always-503") for check in judgement.checks)
+    judged = {check.id for check in judgement.checks if check.outcome is Outcome.PASSED}
+    assert any(check.endswith("/always-503") for check in judged)
+    assert {"completeness/notes/200", "resume/contacts/every-checkpoint-newest-first"} <= judged
 
 
 QUICK = frozenset(

@@ -306,7 +306,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     "checkpoints_ahead_of_its_records": (
         '{"page": page, "since"',
         '{"page": page + 1, "since"',
-        "resume/contacts/killed",
+        "resume/contacts/every-checkpoint",
     ),
     "takes_only_what_is_newer": (
         "        newest = max(",

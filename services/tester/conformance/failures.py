@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,21 +39,21 @@ class Trouble:
 
 BATCHES = (
     (
-        Trouble("429", Fault("status", status=429, retry_after=RETRY_AFTER_S, lasts_s=0.9), True, 0.9),
         Trouble("500", Fault("status", status=500), True),
         Trouble("broken-json", Fault("bad_json")),
+        Trouble("429", Fault("status", status=429, retry_after=RETRY_AFTER_S, lasts_s=0.9), True, 0.9),
     ),
     (
-        Trouble("429-date", Fault("status", status=429, retry_after="date", lasts_s=0.9), True, 0.9),
         Trouble("cut-body", Fault("cut")),
+        Trouble("429-date", Fault("status", status=429, retry_after="date", lasts_s=0.9), True, 0.9),
     ),
     (
-        Trouble("429-rate-limit-headers", Fault("status", status=429, retry_after="reset", lasts_s=0.9), True),
         Trouble("reset", Fault("reset")),
+        Trouble("429-rate-limit-headers", Fault("status", status=429, retry_after="reset", lasts_s=0.9), True),
     ),
 )
-"""One after the other in one read. Few enough for a list that comes at once, where all of them strike attempts of
-the same request."""
+"""One after the other in one read; what lasts comes last, or it would swallow the others of requests side by side.
+Few enough for a list that comes at once, where all of them strike attempts of the same request."""
 
 SILENCE = Trouble("time-out", Fault("timeout"))
 """The API takes a request and never answers. As slow as the connector is patient."""
@@ -62,13 +63,16 @@ async def judge_troubles(bench: Bench, streams: Sequence[Bound], batch: Sequence
     """The failures of ``batch``, each once in each of ``streams``: in one read, if the connector gets over all of
     them; where it does not, each in a read of its own."""
     checks: list[Check] = []
+    again: list[Bound] = []
     for reading in await _read(bench, streams, batch):
         for one in reading.streams:
             found = [_recovered(reading.run, one, trouble) for trouble in batch]
             if len(batch) > 1 and any(check.outcome is not Outcome.PASSED for check in found):
-                found = [check for each in batch for check in await judge_troubles(bench, [one], [each])]
-            checks += found
-    return checks
+                again.append(one)
+            else:
+                checks += found
+    alone = await asyncio.gather(*(judge_troubles(bench, [one], [each]) for one in again for each in batch))
+    return [*checks, *(check for found in alone for check in found)]
 
 
 async def _read(bench: Bench, streams: Sequence[Bound], batch: Sequence[Trouble]) -> list[Reading]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airbyte_protocol.models import Type  # type: ignore[import-untyped]
 
-from contracts.reports import Check
+from contracts.reports import Check, Outcome
 from infra.runtime.simulator import Plan, Size
 from services.tester.conformance.bench import Bench, Run
 from services.tester.conformance.binding import Bound
@@ -18,13 +19,14 @@ from services.tester.conformance.comparison import Comparison, key_of
 from services.tester.conformance.completeness import identity_of
 from services.tester.conformance.incremental import asked_by_day, together
 from services.tester.conformance.reading import bound_of, has_ended, plan_for, too_slow
-from services.tester.conformance.transcript import Transcript
+from services.tester.conformance.transcript import Checkpoint, Transcript
 
 KIND = "resume"
 THREE_PAGES = Size(times=3)
 TWO_PAGES = Size(plus=1)
 TWO_PARENTS = 2
 MOST_KILLS = 16
+EVERY = "every-checkpoint"
 Order = Literal["ascending", "descending"]
 
 
@@ -60,7 +62,7 @@ async def judge_every_checkpoint(bench: Bench, one: Bound, order: Order = "ascen
     plan = plan_for(
         bench, [one], TWO_PAGES if one.depth else THREE_PAGES, parents=TWO_PARENTS, grandparents=1, order=order
     )
-    case = "every-checkpoint" if order == "ascending" else "every-checkpoint-newest-first"
+    case = EVERY if order == "ascending" else f"{EVERY}-newest-first"
     chain = Chain(one)
     run = await _killed_along(bench, chain, plan)
     if run.finished and not run.transcript.killed:
@@ -136,6 +138,60 @@ def _judge(chain: Chain, last: Run, one: Bound, case: str) -> Check:
         suspects=("pagination", "cursor"),
         observed=f"{words}{note}; {requests_of(last, one)}",
     )
+
+
+async def judge_restarts(bench: Bench, streams: Sequence[Bound]) -> list[Check]:
+    """Every checkpoint of one read as the beginning of another, for all streams at a time: each process goes on
+    from the next STATE of each stream. SIGKILL lets nobody say or do more: what came before a STATE is what a
+    process that was killed right after it leaves; `judge_every_checkpoint` kills for real, once for each STATE."""
+    plan = plan_for(
+        bench, streams, TWO_PAGES if streams[0].depth else THREE_PAGES, parents=TWO_PARENTS, grandparents=1
+    )
+    bound = bound_of(bench, streams, pages=4)
+    first = await bench.read(plan, [one.catalog for one in streams], incremental=True, bound=bound)
+    told = {one.name: _distinct(first, one.name) for one in streams}
+
+    async def go_on(at: int) -> tuple[int, Run]:
+        going = [one for one in streams if at < len(told[one.name])]
+        states = [told[one.name][at].state for one in going]
+        catalog = [one.catalog for one in going]
+        return at, await bench.read(plan, catalog, incremental=True, state=states, bound=bound)
+
+    most = min(MOST_KILLS, max(map(len, told.values())))
+    runs = await asyncio.gather(*(go_on(at) for at in range(most)))
+    return [_judge_restarts(first, runs, one, told[one.name]) for one in streams]
+
+
+def _distinct(run: Run, stream: str) -> list[Checkpoint]:
+    """The checkpoints of a stream that say something new, while there is more to read: after the last one the next
+    sync may begin anew."""
+    found: list[Checkpoint] = []
+    for each in run.transcript.checkpoints:
+        new = not found or _place(each.state) != _place(found[-1].state)
+        if each.stream == stream and new and each.records < len(run.transcript.of(stream)):
+            found.append(each)
+    return found
+
+
+def _judge_restarts(first: Run, runs: Iterable[tuple[int, Run]], one: Bound, told: list[Checkpoint]) -> Check:
+    if first.out_of_time and not has_ended(first, one):
+        return too_slow(first, one, EVERY)
+    if not told:
+        return skipped(KIND, one.name, EVERY, f"it wrote no checkpoint before its last record; it {first.ended}")
+    checks = [
+        _judge_restart(first, run, one, checkpoint)
+        for (_, run), checkpoint in zip(runs, told[:MOST_KILLS], strict=False)
+    ]
+    return next((check for check in checks if check.outcome is Outcome.FAILED), checks[-1])
+
+
+def _judge_restart(first: Run, run: Run, one: Bound, checkpoint: Checkpoint) -> Check:
+    if run.out_of_time and not has_ended(run, one):
+        return too_slow(run, one, EVERY)
+    chain = Chain(one, asked=run if run.asked(one.endpoint.key) else first, kills=1)
+    chain.take(first.transcript.of(one.name)[: checkpoint.records])
+    chain.take(run.transcript.of(one.name))
+    return _judge(chain, run, one, EVERY)
 
 
 async def judge_killed_together(bench: Bench, streams: Sequence[Bound]) -> list[Check]:

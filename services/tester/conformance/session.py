@@ -89,10 +89,10 @@ class Session:
     async def judge(self, specified: Run) -> None:
         if not self._fill_in_form(specified):
             return
-        await self._commands()
+        await self._discover()
         if self.catalog:
             await self._bind()
-            await asyncio.gather(*self._reads())
+        await asyncio.gather(self._into(commands.judge_check(self.bench)), *self._reads())
         self.checks += conduct.judge_protocol(self.bench, self._names())
         self.checks.append(conduct.judge_secrets(self.bench))
 
@@ -116,12 +116,10 @@ class Session:
         )
         return True
 
-    async def _commands(self) -> None:
+    async def _discover(self) -> None:
         await self.say("asking spec, check and discover")
-        (self.catalog, given), credentials = await asyncio.gather(
-            commands.discover(self.bench), commands.judge_check(self.bench)
-        )
-        self.checks += [*credentials, given]
+        self.catalog, given = await commands.discover(self.bench)
+        self.checks += [given]
         self.checks += [
             failed("discovery", name, "present", "the stream is not in the connector's catalog")
             for name in self.known.streams
@@ -154,7 +152,7 @@ class Session:
                         yield self._complete(case, some)
                 else:
                     yield self._complete(completeness.NESTED, some)
-        for one in deep:
+        for one in deep if full else flat[:1]:
             yield self._many(one)
         for job in self._working(deep, flat) if deep else ():
             yield self._into(job)
@@ -178,13 +176,16 @@ class Session:
 
     def _working(self, deep: list[Bound], flat: list[Bound]) -> Iterator[Job]:
         bench = self.bench
+        for some in _parted(deep, STREAMS_TOGETHER):
+            if len(some) > 1:
+                yield resume.judge_killed_together(bench, some)
         # in groups: an endpoint that is somebody's parent has few records, so as not to multiply
         for group in grouped(deep):
             for some in _parted(group, STREAMS_TOGETHER):
                 yield termination.judge_empty_page(bench, some)
-                if len(some) > 1:
-                    yield resume.judge_killed_together(bench, some)
-        for one in deep:
+                if not bench.pace.full:
+                    yield resume.judge_restarts(bench, some)
+        for one in deep if bench.pace.full else ():
             yield _alone(resume.judge_every_checkpoint(bench, one))
             if one.incremental and one.filtered:
                 yield _alone(resume.judge_every_checkpoint(bench, one, "descending"))
