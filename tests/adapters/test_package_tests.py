@@ -83,8 +83,8 @@ async def test_all_pass_on_the_right_connector(tmp_path: Path) -> None:
 
 
 async def test_a_connector_that_stops_after_a_page_fails_where_there_are_pages(tmp_path: Path) -> None:
-    stops = module("reader", "            if token is None:\n", "            if True:\n")
-    cases = await outcomes(tmp_path, written(), reader=stops)
+    stops = module("sequence", "return page, following", "self._ended = True\n        return page, None")
+    cases = await outcomes(tmp_path, written(), sequence=stops)
     failed = failing(cases)
     paged = {name for name, answers in _pages().items() if answers}
     assert {f"{EVERY_RECORD}[{name}]" for name in paged} <= failed
