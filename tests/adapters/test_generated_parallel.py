@@ -351,7 +351,7 @@ def test_quota_told_in_headers_is_not_exceeded_by_all_streams_together(made: Con
         said = made.read(config(api), *TEN)
     assert said.code == 0, said.stdout
     assert all(said.records(name) == records(12) for name in TEN)
-    # who knows nothing of the quota is refused 18 times; a request on its way when the window turns counts in the next
+    # whoever knows no quota is refused 18 times; a request on its way when the window turns counts in the next one
     assert quota.refused <= 2
     assert len(api.asked) == 30 + quota.refused
     limited = [trace for trace in said.of("TRACE") if trace.get("stream_status", {}).get("reasons")]
