@@ -183,11 +183,12 @@ class Session:
         for group in grouped(deep):
             for some in _parted(group, STREAMS_TOGETHER):
                 yield termination.judge_empty_page(bench, some)
-                if not bench.pace.full:
+                if not bench.pace.full and not some[0].depth:
                     yield resume.judge_restarts(bench, some)
-        for one in deep if bench.pace.full else ():
-            yield _alone(resume.judge_every_checkpoint(bench, one))
-            if one.incremental and one.filtered:
+        for one in deep:
+            if bench.pace.full or one.depth:  # what is read again of the parents differs from process to process
+                yield _alone(resume.judge_every_checkpoint(bench, one))
+            if bench.pace.full and one.incremental and one.filtered:
                 yield _alone(resume.judge_every_checkpoint(bench, one, "descending"))
         for group in grouped([one for one in self.bindings.bound if one.incremental]):
             for some in _parted(group, INCREMENTAL_TOGETHER):
