@@ -75,7 +75,7 @@ async def judge_every_checkpoint(bench: Bench, one: Bound, order: Order = "ascen
         return skipped(KIND, one.name, case, f"it never wrote a checkpoint; it {last.ended}")
     if not _union(chain, run).complete:
         chain.take(last.transcript.of(one.name))
-    return _judge(chain, last, one, case)
+    return _judge(chain, last, one, case, f"killed {chain.kills} times, at each checkpoint")
 
 
 async def _killed_along(bench: Bench, chain: Chain, plan: Plan) -> Run:
@@ -119,14 +119,15 @@ def _union(chain: Chain, run: Run) -> Comparison:
     return together(chain.asked or run, run, chain.one, chain.records)
 
 
-def _judge(chain: Chain, last: Run, one: Bound, case: str) -> Check:
+def _judge(chain: Chain, last: Run, one: Bound, case: str, how: str) -> Check:
+    """``how`` says what was done to the read."""
     comparison = _union(chain, last)
     page = (chain.asked or last).simulator.page_size(one.endpoint.key)
     resumable = bool(one.catalog.get("is_resumable")) or one.incremental
     bounded = resumable and not asked_by_day(last, one)
     most = max(chain.again, default=0)
     thrifty = not bounded or most <= page
-    words = f"killed {chain.kills} times, at each checkpoint: together {comparison.words}, "
+    words = f"{how}: together {comparison.words}, "
     words += f"at most {most} of them again after a restart (a page is {page})"
     note = "" if resumable else "; by its catalog the stream cannot be resumed"
     return verdict(
@@ -151,11 +152,11 @@ async def judge_restarts(bench: Bench, streams: Sequence[Bound]) -> list[Check]:
     first = await bench.read(plan, [one.catalog for one in streams], incremental=True, bound=bound)
     told = {one.name: _distinct(first, one.name) for one in streams}
 
-    async def go_on(at: int) -> tuple[int, Run]:
+    async def go_on(at: int) -> Run:
         going = [one for one in streams if at < len(told[one.name])]
         states = [told[one.name][at].state for one in going]
         catalog = [one.catalog for one in going]
-        return at, await bench.read(plan, catalog, incremental=True, state=states, bound=bound)
+        return await bench.read(plan, catalog, incremental=True, state=states, bound=bound)
 
     most = min(MOST_KILLS, max(map(len, told.values())))
     runs = await asyncio.gather(*(go_on(at) for at in range(most)))
@@ -173,14 +174,14 @@ def _distinct(run: Run, stream: str) -> list[Checkpoint]:
     return found
 
 
-def _judge_restarts(first: Run, runs: Iterable[tuple[int, Run]], one: Bound, told: list[Checkpoint]) -> Check:
+def _judge_restarts(first: Run, runs: Iterable[Run], one: Bound, told: list[Checkpoint]) -> Check:
     if first.out_of_time and not has_ended(first, one):
         return too_slow(first, one, EVERY)
     if not told:
         return skipped(KIND, one.name, EVERY, f"it wrote no checkpoint before its last record; it {first.ended}")
     checks = [
         _judge_restart(first, run, one, checkpoint)
-        for (_, run), checkpoint in zip(runs, told[:MOST_KILLS], strict=False)
+        for run, checkpoint in zip(runs, told[:MOST_KILLS], strict=False)
     ]
     return next((check for check in checks if check.outcome is Outcome.FAILED), checks[-1])
 
@@ -188,10 +189,10 @@ def _judge_restarts(first: Run, runs: Iterable[tuple[int, Run]], one: Bound, tol
 def _judge_restart(first: Run, run: Run, one: Bound, checkpoint: Checkpoint) -> Check:
     if run.out_of_time and not has_ended(run, one):
         return too_slow(run, one, EVERY)
-    chain = Chain(one, asked=run if run.asked(one.endpoint.key) else first, kills=1)
+    chain = Chain(one, asked=run if run.asked(one.endpoint.key) else first)
     chain.take(first.transcript.of(one.name)[: checkpoint.records])
     chain.take(run.transcript.of(one.name))
-    return _judge(chain, run, one, EVERY)
+    return _judge(chain, run, one, EVERY, f"started again from the STATE after {checkpoint.records} records")
 
 
 async def judge_killed_together(bench: Bench, streams: Sequence[Bound]) -> list[Check]:

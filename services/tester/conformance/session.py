@@ -183,10 +183,10 @@ class Session:
         for group in grouped(deep):
             for some in _parted(group, STREAMS_TOGETHER):
                 yield termination.judge_empty_page(bench, some)
-                if not bench.pace.full and not some[0].depth:
+                if not bench.pace.full and some[0].flat:
                     yield resume.judge_restarts(bench, some)
         for one in deep:
-            if bench.pace.full or one.depth:  # what is read again of the parents differs from process to process
+            if bench.pace.full or not one.flat:  # what is read again of the parents differs from process to process
                 yield _alone(resume.judge_every_checkpoint(bench, one))
             if bench.pace.full and one.incremental and one.filtered:
                 yield _alone(resume.judge_every_checkpoint(bench, one, "descending"))
