@@ -21,6 +21,7 @@ else
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
 endif
+	@$(BIN)/python -m compileall -q contracts gateway infra services
 	$(BIN)/python -m infra.runtime.toolchain
 	@touch $@
 

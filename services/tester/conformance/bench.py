@@ -50,7 +50,7 @@ class Pace:
     full: bool = False
     silence: bool = True
     runs: int = 2
-    waiting: int = 4
+    waiting: int = 8
     command_s: float = 20.0
     read_s: float = 75.0
     total_s: float = 480.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from time import monotonic
 from typing import Any
 
@@ -163,12 +164,11 @@ class Session:
         paged = [one for one in flat if one.endpoint.position.kind != "none"] or flat
         if bench.pace.full or bench.pace.silence:
             yield failures.judge_troubles(bench, paged[:1], [failures.SILENCE])
-        for group in grouped(deep):
-            for some in _parted(group, STREAMS_TOGETHER):
-                for batch in failures.BATCHES:
-                    yield failures.judge_troubles(bench, some, batch)
-                for kind in termination.CASES:
-                    yield termination.judge_termination(bench, some, kind)
+        together = [some for group in grouped(deep) for some in _parted(group, STREAMS_TOGETHER)]
+        for some, batch in product(together, failures.BATCHES):  # what takes longest first
+            yield failures.judge_troubles(bench, some, batch)
+        for some, kind in product(together, termination.CASES):
+            yield termination.judge_termination(bench, some, kind)
         for place, status in enumerate((*STATUSES, 503) if bench.pace.full else STATUSES):
             victims = flat if bench.pace.full else [flat[place % len(flat)]]
             yield isolation.judge_isolation(bench, victims, flat, status)
