@@ -13,7 +13,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,8 +20,8 @@ from pathlib import Path
 
 from contracts.errors import Permanent
 from contracts.services import Service
+from infra.runtime.fork_server import Forked, ForkServer
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.processes import die_with_parent
 
 STOP_TIMEOUT_S = 5.0
 RESTART_BACKOFF_S = (0.5, 1, 2, 5, 10, 30)
@@ -62,27 +61,21 @@ class ProcessInfo:
 class Child:
     """One process of the stack, started anew when it dies."""
 
-    def __init__(self, name: str, module: str, env: Mapping[str, str], log: Path, health: Path | int) -> None:
-        self.name = name
-        self._argv = [sys.executable, "-m", module]
+    def __init__(
+        self, service: Service, env: Mapping[str, str], log: Path, health: Path | int, forks: ForkServer
+    ) -> None:
+        self.name = service.value
+        self._module = "gateway" if service is Service.GATEWAY else f"services.{service}"
         self._env = env
         self._log = log
         self._health = health
-        self.process: asyncio.subprocess.Process | None = None
+        self._forks = forks
+        self.process: Forked | None = None
         self.ready = False
 
     async def start(self) -> None:
         self.ready = False
-        with self._log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *self._argv,
-                env=self._env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
+        self.process = await self._forks.start(self._module, self._env, self._log)
 
     async def probe(self) -> bool:
         """Ask the process whether it is ready; remembers a yes."""
@@ -100,13 +93,11 @@ class Child:
         """SIGTERM, and SIGKILL for what does not listen."""
         if self.process is None or self.process.returncode is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
+            self.process.send_signal(signal.SIGKILL)
             await self.process.wait()
 
     def last_words(self, lines: int = 5) -> str:
@@ -187,11 +178,7 @@ async def _answers_ready(health: Path | int) -> bool:
     return b" 200" in status
 
 
-def _module(service: Service) -> str:
-    return "gateway" if service is Service.GATEWAY else f"services.{service}"
-
-
-def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path) -> list[Child]:
+def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path, forks: ForkServer) -> list[Child]:
     shared = {
         **os.environ,
         "CONNECTORS_DATA_DIR": str(config.data),
@@ -206,7 +193,7 @@ def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path) -
         env = {**shared, **nats.environment(service)}
         if isinstance(health, Path):
             env["CONNECTORS_HEALTH_SOCKET"] = str(health)
-        children.append(Child(service, _module(service), env, config.data / "logs" / f"{service}.log", health))
+        children.append(Child(service, env, config.data / "logs" / f"{service}.log", health, forks))
     return children
 
 
@@ -252,10 +239,10 @@ async def running_stack(config: StackConfig) -> AsyncIterator[Stack]:
     with contextlib.ExitStack() as resources:
         resources.callback(os.close, _claim(config))
         port = _free_port(config.host, config.port)
-        async with NatsServer(config.data / "nats").running() as nats:
+        async with ForkServer() as forks, NatsServer(config.data / "nats").running() as nats:
             # A unix socket's path has at most 107 bytes, a user's data folder may have more.
             sockets = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="connectors-")))
-            stack = Stack(config, nats, _children(config, nats, port, sockets), port)
+            stack = Stack(config, nats, _children(config, nats, port, sockets, forks), port)
             try:
                 await asyncio.gather(*(child.start() for child in stack._children))
                 await stack.wait_ready()
