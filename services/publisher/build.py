@@ -63,7 +63,7 @@ async def build(
     limits = sandbox.Limits(
         wall_s=settings.build_timeout_s, cpu_s=int(settings.build_timeout_s), memory_bytes=settings.memory_bytes
     )
-    report = await sandbox.run(
+    request = sandbox.Request(
         folder,
         ("{python}", "-P", "-c", _BUILD, "{tmp}"),
         python=toolchain.python,
@@ -72,6 +72,7 @@ async def build(
         writable=True,
         outputs=outputs,
     )
+    report = await sandbox.run(request)
     if not report.ok or set(report.files) != set(outputs):
         words = report.stderr.decode(errors="replace").strip()[-500:]
         raise Permanent(f"hatchling did not make {wheel_file} and {sdist_file}: {report.stopped or words}")

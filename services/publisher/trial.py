@@ -33,7 +33,7 @@ async def try_wheel(
         wall_s=settings.trial_timeout_s, cpu_s=int(settings.trial_timeout_s), memory_bytes=settings.memory_bytes
     )
     script = str(venv.absolute() / "bin" / distribution)
-    report = await sandbox.run(empty, (script, "spec"), python=python, limits=limits)
+    report = await sandbox.run(sandbox.Request(empty, (script, "spec"), python=python, limits=limits))
     if not report.ok:
         words = report.stderr.decode(errors="replace").strip()[-500:]
         how = report.stopped or f"exit {report.exit_code}"

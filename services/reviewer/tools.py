@@ -32,7 +32,8 @@ async def ruff_findings(tree: Path, settings: Settings) -> list[Finding]:
     options = ("--config", str(rules), "--ignore-noqa", "--no-cache", "--exit-zero", "--output-format", "json")
     folders = tuple(name for name in ("src", "tests") if (tree / name).is_dir())
     argv = ("{python}", "-m", "ruff", "check", *options, *folders)
-    report = await sandbox.run(tree, argv, python=_PYTHON, readable=(RULES,), limits=_limits(settings))
+    request = sandbox.Request(tree, argv, python=_PYTHON, readable=(RULES,), limits=_limits(settings))
+    report = await sandbox.run(request)
     if not report.ok:
         return [_unfinished("ruff", report)]
     return list(parse_ruff(report.stdout))
@@ -67,9 +68,10 @@ async def mypy_findings(tree: Path, toolchain: Toolchain, warm_cache: Path, sett
     options = ("--config-file", str(RULES / "mypy.ini"), "--cache-dir", cache, "--no-error-summary", "-O", "json")
     argv = ("{python}", "-m", "mypy", *options, "--python-executable", str(toolchain.python), "src")
     readable = (RULES, toolchain.root)
-    report = await sandbox.run(
+    request = sandbox.Request(
         tree, argv, python=_PYTHON, readable=readable, writable=True, limits=_limits(settings)
     )
+    report = await sandbox.run(request)
     if report.exit_code not in (0, 1):
         return [_unfinished("mypy", report)]
     return list(parse_mypy(report.stdout))

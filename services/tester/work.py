@@ -202,13 +202,13 @@ async def _precompile(folder: Path, package: Package, python: Path, isolation: I
     tag = sys.implementation.cache_tag
     sources = [PurePosixPath(path) for path in package.code if path.startswith("src/") and path.endswith(".py")]
     compiled = tuple(str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc") for path in sources)
-    report = await sandbox.run(
+    request = sandbox.Request(
         folder,
         ("{python}", "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "src"),
         python=python,
         limits=COMPILE,
         writable=True,
         outputs=compiled,
-        isolation=isolation,
     )
+    report = await sandbox.run(request, isolation)
     await asyncio.to_thread(write_tree, folder, report.files)

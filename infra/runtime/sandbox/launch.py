@@ -11,13 +11,14 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from contracts.errors import Transient
 from contracts.reports import Isolation
 from infra.runtime.sandbox import bubblewrap, usage
-from infra.runtime.sandbox.models import Layout, Limits, Report, Request
+from infra.runtime.sandbox.models import Layout, Report, Request
 from infra.runtime.sandbox.session import CHUNK, Session
 
 STACK_BYTES = 8 * 1024 * 1024
@@ -32,33 +33,10 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def start(
-    tree: Path,
-    argv: Sequence[str],
-    *,
-    python: Path | None = None,
-    endpoints: Mapping[int, Path] | None = None,
-    limits: Limits | None = None,
-    env: Mapping[str, str] | None = None,
-    files: Mapping[str, bytes] | None = None,
-    readable: Sequence[Path] = (),
-    writable: bool = False,
-    outputs: Sequence[str] = (),
-    isolation: Isolation | None = None,
-) -> AsyncIterator[Session]:
-    """Start ``argv`` with ``tree`` as its working folder; all that it started is dead when the block is left.
-
-    In ``argv`` and ``env`` the tokens ``{work}``, ``{input}``, ``{tmp}`` and ``{python}`` stand for the working
-    folder, the folder of ``files``, a temporary folder and ``python``. The environment is empty but for ``env``,
-    PATH, HOME, TMPDIR and LANG; stdin is empty.
+async def start(request: Request, isolation: Isolation | None = None) -> AsyncIterator[Session]:
+    """Start it; all that it started is dead when the block is left.
 
     Args:
-        tree: mounted read-only, or with ``writable`` as a private copy that is thrown away.
-        python: an interpreter (of a virtual environment) that the sandbox can see.
-        endpoints: loopback port inside -> Unix socket outside; nothing else can be reached.
-        files: name -> content, put into ``{input}``; the place for secrets (never argv or env).
-        readable: more paths that can be read, at their own place.
-        outputs: paths below the working folder to bring back in `Report.files`.
         isolation: how to confine it; by default what `probe` found to work.
 
     Raises:
@@ -68,18 +46,8 @@ async def start(
         from infra.runtime.sandbox.probe import probe
 
         isolation = await probe()
-    request = Request(
-        tree=tree.absolute(),  # noqa: ASYNC240 - asks no disk
-        argv=tuple(argv),
-        python=python.absolute() if python else None,  # noqa: ASYNC240
-        endpoints=dict(endpoints or {}),
-        limits=limits or Limits(),
-        env=dict(env or {}),
-        files=dict(files or {}),
-        readable=tuple(readable),
-        writable=writable,
-        outputs=tuple(outputs),
-    )
+    python = request.python.absolute() if request.python else None
+    request = replace(request, tree=request.tree.absolute(), python=python)
     with _scratch(request, isolation) as layout:
         session = await _launch_or_end(request, layout, isolation)
         try:
@@ -88,34 +56,9 @@ async def start(
             await session.end()
 
 
-async def run(
-    tree: Path,
-    argv: Sequence[str],
-    *,
-    python: Path | None = None,
-    endpoints: Mapping[int, Path] | None = None,
-    limits: Limits | None = None,
-    env: Mapping[str, str] | None = None,
-    files: Mapping[str, bytes] | None = None,
-    readable: Sequence[Path] = (),
-    writable: bool = False,
-    outputs: Sequence[str] = (),
-    isolation: Isolation | None = None,
-) -> Report:
-    """Run ``argv`` to its end, or to the first bound that it breaks. Arguments and errors as of `start`."""
-    async with start(
-        tree,
-        argv,
-        python=python,
-        endpoints=endpoints,
-        limits=limits,
-        env=env,
-        files=files,
-        readable=readable,
-        writable=writable,
-        outputs=outputs,
-        isolation=isolation,
-    ) as session:
+async def run(request: Request, isolation: Isolation | None = None) -> Report:
+    """Run it to its end, or to the first bound that it breaks. Arguments and errors as of `start`."""
+    async with start(request, isolation) as session:
         return await session.finish()
 
 

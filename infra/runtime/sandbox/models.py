@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -64,18 +64,30 @@ class Report:
 
 @dataclass(frozen=True)
 class Request:
-    """One run, as its caller describes it (see `session.start`)."""
+    """One run: ``argv``, with ``tree`` as its working folder.
+
+    In ``argv`` and ``env`` the tokens ``{work}``, ``{input}``, ``{tmp}`` and ``{python}`` stand for the working
+    folder, the folder of ``files``, a temporary folder and ``python``. The environment is empty but for ``env``,
+    PATH, HOME, TMPDIR and LANG; stdin is empty.
+
+    Args:
+        tree: mounted read-only, or with ``writable`` as a private copy that is thrown away.
+        python: an interpreter (of a virtual environment) that the sandbox can see.
+        endpoints: loopback port inside -> Unix socket outside; nothing else can be reached.
+        files: name -> content, put into ``{input}``; the place for secrets (never argv or env).
+        readable: more paths that can be read, at their own place.
+        outputs: paths below the working folder to bring back in `Report.files`."""
 
     tree: Path
-    argv: tuple[str, ...]
-    python: Path | None
-    endpoints: Mapping[int, Path]
-    limits: Limits
-    env: Mapping[str, str]
-    files: Mapping[str, bytes]
-    readable: tuple[Path, ...]
-    writable: bool
-    outputs: tuple[str, ...]
+    argv: Sequence[str]
+    python: Path | None = None
+    endpoints: Mapping[int, Path] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    readable: Sequence[Path] = ()
+    writable: bool = False
+    outputs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

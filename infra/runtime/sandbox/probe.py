@@ -15,7 +15,7 @@ from contracts.errors import Transient
 from contracts.reports import Isolation
 from infra.runtime.sandbox import bubblewrap, usage
 from infra.runtime.sandbox.launch import start
-from infra.runtime.sandbox.models import Limits
+from infra.runtime.sandbox.models import Limits, Request
 
 TIMEOUT_S = 15.0
 
@@ -66,12 +66,9 @@ async def _why_not() -> str:
         pids = os.readlink("/proc/self/ns/pid")
         port = str(listener.getsockname()[1])
         argv = (str(bubblewrap.SUPERVISOR_PYTHON), "-I", "-S", "-c", _BREAK_OUT, str(secret), port, pids)
-        bubblewrapped = Isolation(kind="bubblewrap")
+        request = Request(tree, argv, limits=Limits(wall_s=TIMEOUT_S))
         try:
-            async with (
-                asyncio.timeout(TIMEOUT_S),
-                start(tree, argv, limits=Limits(wall_s=TIMEOUT_S), isolation=bubblewrapped) as session,
-            ):
+            async with asyncio.timeout(TIMEOUT_S), start(request, Isolation(kind="bubblewrap")) as session:
                 answer = await anext(session.lines(), b"")
                 watched = bool(usage.inside(session.init))
         except (Transient, TimeoutError, OSError) as error:

@@ -191,7 +191,7 @@ class Bench:
                 for name in ("config", "catalog", "state"):
                     if f"{name}.json" in files:
                         argv += [f"--{name}", f"{{input}}/{name}.json"]
-                async with sandbox.start(
+                request = sandbox.Request(
                     self.subject.tree,
                     argv,
                     python=self.subject.python,
@@ -200,8 +200,8 @@ class Bench:
                     env=self.subject.env,
                     files=files,
                     readable=self.subject.readable,
-                    isolation=self.isolation,
-                ) as session:
+                )
+                async with sandbox.start(request, self.isolation) as session:
                     said = transcript or Transcript(command)
                     run = await _follow(session, simulator, said, config, kill, bound)
             self.take_account(run)

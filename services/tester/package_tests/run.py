@@ -38,7 +38,7 @@ async def run_tests(
     """
     announced = await asyncio.to_thread(_announced, tree)
     name = f"result-{secrets.token_hex(8)}.xml"
-    report = await sandbox.run(
+    request = sandbox.Request(
         tree,
         _command(name),
         python=python,
@@ -46,8 +46,8 @@ async def run_tests(
         files={"pytest.ini": _INI},
         writable=True,
         outputs=(name,),
-        isolation=isolation,
     )
+    report = await sandbox.run(request, isolation)
     return await asyncio.to_thread(cases_of, report, report.files.get(name), announced)
 
 
