@@ -8,7 +8,7 @@ import keyword
 import tomllib
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.generator.compiler.text import Names, call, code_span, json_text, literal, markdown, prose
@@ -53,6 +53,7 @@ def test_markdown_stays_in_its_cell(text: str) -> None:
 @given(
     st.lists(texts | st.sampled_from([*keyword.kwlist, "json", "Json", "x" * 10_000, "", "1", "ä"]), max_size=12)
 )
+@example(["\u09e6", "a\u09e6"])  # a digit, and not one of ours
 def test_names_are_valid_and_never_twice(wanted: list[str]) -> None:
     names = Names(frozenset({"json"}))
     attributes = [names.attribute(text) for text in wanted]

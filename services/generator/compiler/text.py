@@ -69,13 +69,13 @@ class Names:
 
     def attribute(self, text: str) -> str:
         """A Python identifier in lower case with underscores."""
-        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", _shortened(text)) if not _plain(text) else [text]
+        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", _shortened(text)) if not _plain(text) else [text]
         name = "_".join(word.lower() for word in words) or "value"
         return self._free(_no_keyword(name if not name[0].isdigit() else f"n_{name}"), "_")
 
     def class_name(self, text: str, suffix: str) -> str:
         """A Python class name that ends with ``suffix``."""
-        words = re.findall(r"[A-Za-z]+|\d+", _shortened(text))
+        words = re.findall(r"[A-Za-z]+|[0-9]+", _shortened(text))
         name = "".join(word[0].upper() + word[1:] for word in words)
         name = f"{name if name and not name[0].isdigit() else f'Auth{name}'}"
         return self._free(name if name.endswith(suffix) else name + suffix, "")
