@@ -489,6 +489,14 @@ async def test_it_serves_on_a_unix_socket(tmp_path: Path) -> None:
     assert not socket.exists()
 
 
+async def test_requests_that_differ_in_their_body_are_noted_as_different(client: httpx.AsyncClient) -> None:
+    async with Simulator(api(KINDS["post with the page in the body"]), Plan(records=9), port=0) as simulator:
+        for offset in (0, 4, 4):
+            await client.post(f"{simulator.base_url}/things/search", json={"options": {"offset": offset}})
+    first, second, again = (seen.body for seen in simulator.requests)
+    assert first != second == again
+
+
 async def test_a_body_that_is_no_json_is_refused(client: httpx.AsyncClient) -> None:
     served = KINDS["post with the page in the body"]
     async with Simulator(api(served), port=0) as simulator:

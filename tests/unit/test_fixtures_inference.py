@@ -309,6 +309,53 @@ def test_time_filters_are_bound_to_their_field(param: dict[str, Any], field: str
     assert [(f.field[-1], f.op, f.format) for f in found.filters] == [(field, op, form)]
 
 
+def test_a_filter_that_speaks_of_no_field_is_assumed() -> None:
+    found = users(LIST, query("since", "string", format="date-time", description="Where to start"))
+    ground = found.ground("filters")
+    assert (found.filters[0].field, ground.stated, ground.confidence) == (("updated_at",), False, 0.5)
+
+
+def test_a_filter_called_like_a_field_goes_by_that() -> None:
+    started = {
+        **USER,
+        "properties": {**USER["properties"], "start_time": {"type": "string", "format": "date-time"}},
+    }
+    found = users({"type": "array", "items": started}, query("StartTime>", "string", format="date-time"))
+    assert (found.filters[0].field, found.ground("filters").stated) == (("start_time",), True)
+
+
+def test_a_filter_that_fits_two_fields_is_assumed() -> None:
+    two = {**USER, "properties": {**USER["properties"], "updated": {"type": "string"}}}
+    found = users({"type": "array", "items": two}, query("updated_since", "string", format="date-time"))
+    assert not found.ground("filters").stated
+    assert users(LIST, query("updated_since", "string", format="date-time")).ground("filters").stated
+
+
+def test_of_many_times_those_of_a_change_are_kept() -> None:
+    words = ("sent", "received", "published", "issued", "started", "added", "opened")
+    many = {f"{word}DateTime": {"type": "string"} for word in words}
+    last = {"lastModifiedDateTime": {"type": "string"}, "hasDataChanged": {"type": "string"}}
+    item = {"type": "object", "properties": {"id": {"type": "string"}, **many, **last}}
+    found = users({"type": "array", "items": item}, query("modified_from_date", "string"))
+    assert [f.field for f in found.filters] == [("lastModifiedDateTime",)]
+    assert found.ground("filters").stated
+
+
+def test_a_number_in_unix_time_is_one_whatever_its_name() -> None:
+    date = {"type": "integer", "format": "unix-time"}
+    price = {"type": "object", "properties": {"created": date}}
+    item = {"type": "object", "properties": {"id": {"type": "string"}, "date": date, "price": price}}
+    assert [(t.path, t.format) for t in users({"type": "array", "items": item}).records.times] == [
+        (("date",), "epoch_s")
+    ]
+
+
+def test_how_many_were_sent_is_no_time() -> None:
+    sent = {"type": "string", "description": "Number of letters that have been sent."}
+    item = {"type": "object", "properties": {"id": {"type": "string"}, "sent": sent}}
+    assert users({"type": "array", "items": item}, query("from_date", "string")).filters == ()
+
+
 def test_paging_parameters_are_no_filters() -> None:
     found = users(
         page_of(has_more={"type": "boolean"}), query("starting_after", "string"), query("ending_before", "string")

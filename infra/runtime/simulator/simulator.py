@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,8 +28,9 @@ class Seen:
 
     ``endpoint`` is ``None`` for an unknown path and ``"token"`` for the OAuth token endpoint. ``status`` is
     ``None`` where no whole answer was sent. ``page`` counts from 0 in the order of the endpoint's records;
-    ``size`` is the page size used; ``rows`` the indexes of the records sent. ``query`` holds no credentials.
-    ``fault`` is the kind of the fault that struck. Times are seconds of the monotonic clock.
+    ``size`` is the page size used; ``rows`` the indexes of the records sent. ``query`` holds no credentials;
+    ``body`` is a digest of what was sent, empty where nothing was. ``fault`` is the kind of the fault that struck.
+    Times are seconds of the monotonic clock.
     """
 
     n: int
@@ -41,6 +43,7 @@ class Seen:
     partition: tuple[str, ...] = ()
     rows: range = range(0)
     query: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
     fault: str | None = None
     at_s: float = 0.0
 
@@ -135,6 +138,7 @@ class Simulator:
             size=reply.size if reply else None,
             partition=reply.partition if reply else (),
             query=self._harmless(request),
+            body=hashlib.sha256(request.body).hexdigest() if request.body else "",
             fault=answer.fault.kind if answer.fault else None,
             at_s=time.monotonic(),
         )

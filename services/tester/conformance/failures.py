@@ -110,7 +110,7 @@ def _recovered(run: Run, one: Bound, trouble: Trouble) -> Check:
             return skipped(KIND, one.name, case, "it waits longer for an answer than the kit waits for it")
         return too_slow(run, one, case)
     comparison = compared(run, one)
-    again = next((each for each in seen[hit + 1 :] if _same(each, seen[hit])), None)
+    again = next((each for each in seen[hit + 1 :] if same_request(each, seen[hit])), None)
     waited_s = again.at_s - seen[hit].at_s if again else None
     hasty = waited_s is not None and waited_s < trouble.wait_s
     whole = comparison.exact and run.transcript.completed(one.name) and waited_s is not None
@@ -126,8 +126,9 @@ def _recovered(run: Run, one: Bound, trouble: Trouble) -> Check:
     )
 
 
-def _same(one: Seen, other: Seen) -> bool:
-    return (one.path, one.query) == (other.path, other.query)
+def same_request(one: Seen, other: Seen) -> bool:
+    """Searches differ in their bodies only."""
+    return (one.path, one.query, one.body) == (other.path, other.query, other.body)
 
 
 def _says_so(run: Run, one: Bound, comparison: Comparison) -> bool:
