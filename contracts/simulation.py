@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from contracts.base import Frozen
-from contracts.blueprint import Evidence, Gap, JsonPath
+from contracts.blueprint import Evidence, Gap, JsonPath, TimeFormat
 
 _VARIABLE = re.compile(r"\{[^{}]*\}")
 
@@ -140,9 +140,6 @@ class PageSize(Frozen):
     default: int = Field(default=20, ge=1)
     maximum: int | None = Field(default=None, ge=1)
     over: Literal["cap", "reject"] = "cap"
-
-
-TimeFormat = Literal["date-time", "date", "epoch_s", "epoch_ms"]
 
 
 class TimeFilter(Frozen):

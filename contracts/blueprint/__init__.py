@@ -50,6 +50,7 @@ from contracts.blueprint.streams import (
     Request,
     Selector,
     Stream,
+    TimeFormat,
     option_key,
 )
 
@@ -91,5 +92,6 @@ __all__ = [
     "ServiceAccountJwtAuth",
     "SessionTokenAuth",
     "Stream",
+    "TimeFormat",
     "option_key",
 ]

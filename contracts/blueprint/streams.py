@@ -47,13 +47,18 @@ class IncrementalFilter(Frozen):
     required: bool = False
 
 
+TimeFormat = Literal["date-time", "date", "epoch_s", "epoch_ms", "rfc2822", "ms_date"]
+"""How a time is written: ISO 8601 (``date-time``, ``date``), a number since 1970, as in mails (RFC 2822,
+section 3.3: ``Fri, 24 May 2019 17:44:46 +0000``), or as in Microsoft's JSON: ``/Date(1573755038314+0000)/``."""
+
+
 class Cursor(Frozen):
     """The field that grows as records change. ``format`` is that of the parameter's value; ``field_format`` that
     of the record's field."""
 
     field: JsonPath
-    field_format: Literal["date-time", "date", "epoch_s", "epoch_ms"] = "date-time"
-    format: Literal["date-time", "date", "epoch_s", "epoch_ms"] = "date-time"
+    field_format: TimeFormat = "date-time"
+    format: TimeFormat = "date-time"
     filter: IncrementalFilter
 
 

@@ -213,6 +213,10 @@ FORMS: dict[str, tuple[Any, Any, bool, Any, str]] = {
     "days": ("date", "date", False, "2024-03-01", "2024-02-29"),
     "epoch": ("epoch_s", "epoch_s", True, 1709280000, "1709280000"),
     "milliseconds": ("epoch_ms", "date-time", True, 1709280000123, "2024-03-01T08:00:00Z"),
+    "mail": ("rfc2822", "date-time", True, "Fri, 01 Mar 2024 10:00:00 +0200", "2024-03-01T08:00:00Z"),
+    "microsoft": ("ms_date", "date-time", True, "/Date(1709280000123+1300)/", "2024-03-01T08:00:00Z"),
+    "to_mail": ("date-time", "rfc2822", True, "2024-03-01T08:00:00Z", "Fri, 01 Mar 2024 08:00:00 +0000"),
+    "to_microsoft": ("date-time", "ms_date", True, "2024-03-01T08:00:00Z", "/Date(1709280000000+0000)/"),
     "to_milliseconds": ("date-time", "epoch_ms", False, "2024-03-01T08:00:00Z", "1709279999999"),
 }
 """Name -> form of the field, form of the parameter, inclusive, what the record holds, what is asked for then."""

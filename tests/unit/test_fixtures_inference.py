@@ -341,6 +341,21 @@ def test_of_many_times_those_of_a_change_are_kept() -> None:
     assert found.ground("filters").stated
 
 
+@pytest.mark.parametrize(
+    ("said", "form"),
+    [
+        ({"format": "date-time-rfc-2822"}, "rfc2822"),
+        ({"example": "Fri, 24 May 2019 17:44:46 +0000"}, "rfc2822"),
+        ({"example": "/Date(1573755038314+0000)/"}, "ms_date"),
+        ({"example": "last week"}, None),
+    ],
+)
+def test_times_are_simulated_as_the_document_spells_them(said: dict[str, str], form: str | None) -> None:
+    item = {"type": "object", "properties": {"id": {"type": "string"}, "updated": {"type": "string", **said}}}
+    found = users({"type": "array", "items": item}).records.times
+    assert [(time.path, time.format) for time in found] == ([(("updated",), form)] if form else [])
+
+
 def test_a_number_in_unix_time_is_one_whatever_its_name() -> None:
     date = {"type": "integer", "format": "unix-time"}
     price = {"type": "object", "properties": {"created": date}}

@@ -176,6 +176,16 @@ def test_a_switch_for_the_bound_means_that_it_is_left_out() -> None:
         (query("date_from", description="the first day"), DAY, ("date", "date")),
         (query("date_from", format="date-time"), DAY, ("date", "date-time")),
         (query("since", description="a date, yyyy-mm-dd"), TIME, ("date-time", "date")),
+        (
+            query("date_from", format="date-time"),
+            {"type": "string", "format": "date-time-rfc-2822"},
+            ("rfc2822", "date-time"),
+        ),
+        (
+            query("date_from", format="date-time"),
+            {"type": "string", "example": "/Date(1573755038314)/"},
+            ("ms_date", "date-time"),
+        ),
     ],
 )
 def test_what_is_not_said_of_one_form_follows_the_other(param: Any, field: Any, formats: tuple[str, str]) -> None:

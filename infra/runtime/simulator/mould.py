@@ -12,12 +12,13 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
-from contracts.blueprint import JsonPath
-from contracts.simulation import Endpoint, TimeField, TimeFormat
+from contracts.blueprint import JsonPath, TimeFormat
+from contracts.simulation import Endpoint, TimeField
 from infra.runtime.simulator.values import schema_at, types_of, value_of
 
 STRIDE = 100_003
@@ -57,7 +58,10 @@ def time_text(moment: datetime, form: TimeFormat) -> str:
         return moment.isoformat()[:19] + "Z"
     if form == "date":
         return moment.isoformat()[:10]
-    return str(int(moment.timestamp()) * (1000 if form == "epoch_ms" else 1))
+    if form == "rfc2822":
+        return format_datetime(moment)
+    seconds = int(moment.timestamp())
+    return f"/Date({seconds}000+0000)/" if form == "ms_date" else str(seconds * (1000 if form == "epoch_ms" else 1))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.simulation import Endpoint, Position, TimeFilter, TimeFormat
+from contracts.blueprint import TimeFormat
+from contracts.simulation import Endpoint, Position, TimeFilter
 from infra.runtime.simulator.messages import Request, refuse
 from infra.runtime.simulator.values import types_of
 

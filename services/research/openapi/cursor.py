@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from contracts.blueprint import Candidate, Cursor, Gap, IncrementalFilter
+from contracts.blueprint import Candidate, Cursor, Gap, IncrementalFilter, TimeFormat
 from services.research.openapi.endpoint import Endpoint
 from services.research.openapi.ranking import candidate
-from services.research.openapi.time_fields import Format, Stamp, stamps_of
+from services.research.openapi.time_fields import Stamp, stamps_of
 from services.research.openapi.time_filters import Filter, filters_of
 from services.research.openapi.words import words
 
@@ -72,13 +72,13 @@ def _candidate(endpoint: Endpoint, entry: Filter, stamp: Stamp, score: float) ->
     )
 
 
-def _field_format(entry: Filter, stamp: Stamp) -> Format:
+def _field_format(entry: Filter, stamp: Stamp) -> TimeFormat:
     """A number that does not say how it counts does so as the filter's."""
     counted = stamp.format.startswith("epoch") and entry.format.startswith("epoch")
     return entry.format if counted and not stamp.unit_known else stamp.format
 
 
-def _param_format(entry: Filter, stamp: Stamp) -> Format:
+def _param_format(entry: Filter, stamp: Stamp) -> TimeFormat:
     """A bound that does not say how it is written is written like a field of days."""
     return (
         "date" if stamp.format == "date" and entry.format == "date-time" and not entry.form_known else entry.format

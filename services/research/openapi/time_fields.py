@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from contracts.blueprint import JsonPath
+from contracts.blueprint import JsonPath, TimeFormat
 from services.research.openapi.endpoint import type_of
 from services.research.openapi.words import vocabulary, words
 
-Format = Literal["date-time", "date", "epoch_s", "epoch_ms"]
 Kind = Literal["updated", "created", "event"]
 
 STEMS: dict[str, str | None] = {
@@ -36,6 +35,8 @@ _NO_TIME = vocabulary("by id count zone timezone user type format limit spent wa
 _TEXT = re.compile(r"\b(date|time|timestamp|datetime|epoch|iso.?8601|rfc.?3339)\b")
 _SPAN = re.compile(r"\b(milli)?seconds? (of|that|between|it)|\bminutes|\bhours\b|\bduration|\bhow long")
 _MILLIS = re.compile(r"\bmilli-?seconds?\b|\bms\b")
+_MS_DATE = re.compile(r"/Date\(-?\d+")
+_MAIL_DATE = re.compile(r"rfc.?2822|\b[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4}\b")
 _RECORD_PARTS = (("attributes",), ("fields",), ("meta",), ("metadata",), ("info",), ("details",))
 """Members of a record that hold what other APIs put into the record itself."""
 _NOT_TELLING = vocabulary("last filter by is the of")
@@ -48,7 +49,7 @@ class Stamp(NamedTuple):
     path: JsonPath
     stems: frozenset[str]
     kind: Kind
-    format: Format
+    format: TimeFormat
     described: bool
     planned: bool
     unit_known: bool
@@ -109,9 +110,14 @@ def _is_time(own: tuple[str, ...], schema: dict[str, Any]) -> bool:
     return bool(_TEXT.search(text)) and not _SPAN.search(text)
 
 
-def _format(schema: dict[str, Any]) -> Format:
+def _format(schema: dict[str, Any]) -> TimeFormat:
     if type_of(schema) in ("integer", "number"):
         return "epoch_ms" if _MILLIS.search(str(schema.get("description", "")).lower()) else "epoch_s"
     if re.search(r"(\\d|\[0-9\])\{10\}", str(schema.get("pattern", ""))):
         return "epoch_s"
+    written = " ".join(map(str, (schema.get("format", ""), *schema.get("examples", ()))))
+    if _MS_DATE.search(written):
+        return "ms_date"
+    if _MAIL_DATE.search(written):
+        return "rfc2822"
     return "date" if schema.get("format") == "date" else "date-time"

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from contracts.blueprint import TimeFormat
 from services.research.openapi.endpoint import Endpoint, Param
-from services.research.openapi.time_fields import STEMS, TIME_WORDS, Format, stems_of, stems_of_text
+from services.research.openapi.time_fields import STEMS, TIME_WORDS, stems_of, stems_of_text
 from services.research.openapi.words import phrases, vocabulary, words
 
 _LOWER = vocabulary(
@@ -53,7 +54,7 @@ class Filter(NamedTuple):
     stems: frozenset[str]
     told: bool
     inclusive: bool
-    format: Format
+    format: TimeFormat
     form_known: bool
     template: str = "{value}"
     field: str = ""
@@ -153,7 +154,7 @@ def _form_known(param: Param, text: str) -> bool:
     )
 
 
-def _format(param: Param, text: str) -> Format:
+def _format(param: Param, text: str) -> TimeFormat:
     if param.format == "date":
         return "date"
     if param.is_integer or (_EPOCH.search(text) and param.format != "date-time"):

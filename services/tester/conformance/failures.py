@@ -66,7 +66,8 @@ async def judge_troubles(bench: Bench, streams: Sequence[Bound], batch: Sequence
     again: list[Bound] = []
     for reading in await _read(bench, streams, batch):
         for one in reading.streams:
-            found = [_recovered(reading.run, one, trouble) for trouble in batch]
+            comparison = compared(reading.run, one)
+            found = [_recovered(reading.run, one, trouble, comparison) for trouble in batch]
             if len(batch) > 1 and any(check.outcome is not Outcome.PASSED for check in found):
                 again.append(one)
             else:
@@ -99,7 +100,7 @@ def _fault(trouble: Trouble, one: Bound, n: int, batch: Sequence[Trouble]) -> Fa
     return replace(trouble.fault, endpoint=one.endpoint.key, first=2 * n + 1 if len(batch) > 1 else 2)
 
 
-def _recovered(run: Run, one: Bound, trouble: Trouble) -> Check:
+def _recovered(run: Run, one: Bound, trouble: Trouble, comparison: Comparison) -> Check:
     case = trouble.case
     seen = run.asked(one.endpoint.key)
     hit = next((place for place, each in enumerate(seen) if trouble.struck(each)), None)
@@ -109,7 +110,6 @@ def _recovered(run: Run, one: Bound, trouble: Trouble) -> Check:
         if trouble is SILENCE:
             return skipped(KIND, one.name, case, "it waits longer for an answer than the kit waits for it")
         return too_slow(run, one, case)
-    comparison = compared(run, one)
     again = next((each for each in seen[hit + 1 :] if same_request(each, seen[hit])), None)
     waited_s = again.at_s - seen[hit].at_s if again else None
     hasty = waited_s is not None and waited_s < trouble.wait_s
