@@ -104,15 +104,19 @@ class ForkServer:
             told = json.loads(line)
             if "started" in told:
                 process = forked[told["started"]] = Forked(told["started"])
-                self._asked.popleft().set_result(process)
+                answer = self._asked.popleft()
+                if not answer.cancelled():  # what nobody waits for any more ends with the server
+                    answer.set_result(process)
             else:
                 forked.pop(told["ended"]).end(told["code"])
         await server.wait()
         for process in forked.values():
             process.send_signal(signal.SIGKILL)
             process.end(-signal.SIGKILL)
-        while self._asked:
-            self._asked.popleft().set_exception(Permanent("the process that all services are forked from ended"))
+        for answer in self._asked:
+            if not answer.cancelled():
+                answer.set_exception(Permanent("the process that all services are forked from ended"))
+        self._asked.clear()
 
     async def __aenter__(self) -> Self:
         """Let it begin to load."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -45,6 +46,15 @@ async def test_what_still_runs_ends_with_the_server(tmp_path: Path) -> None:
         assert one.returncode is None
     assert await one.wait() < 0
     assert eventually(lambda: not alive(one.pid))
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+    async with ForkServer() as forks:
+        starting = asyncio.create_task(forks.start(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log"))
+        await asyncio.sleep(0.05)  # it is asked for, and the server still loads
+        starting.cancel()
+        who = await asyncio.to_thread(said, tmp_path / "one.log")
+    assert eventually(lambda: not alive(who["pid"]))
 
 
 async def test_after_the_server_was_killed_the_next_start_makes_a_new_one(tmp_path: Path) -> None:
