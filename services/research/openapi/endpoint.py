@@ -139,10 +139,13 @@ def segments_of(path: str) -> tuple[str, ...]:
     return tuple(part for part in _EXTENSION.sub("", path).split("/") if part)
 
 
-def endpoint_of(document: Document, operation: Operation, *, with_response: bool = True) -> Endpoint:
-    """``with_response=False`` leaves the costly part out."""
+def endpoint_of(
+    document: Document, operation: Operation, *, with_response: bool = True, in_full: bool = False
+) -> Endpoint:
+    """``with_response=False`` leaves the costly part out; ``in_full`` reads as much of it as of a list."""
     nothing: tuple[dict[str, Any], str, bool, tuple[tuple[str, str], ...]] = ({}, "", False, ())
-    response, pointer, from_example, headers = _response(document, operation) if with_response else nothing
+    nodes = _LIST_NODES if in_full or not operation.path.endswith("}") else _DETAIL_NODES
+    response, pointer, from_example, headers = _response(document, operation, nodes) if with_response else nothing
     params = [
         *_declared_params(document, operation),
         *(_body_params(document, operation) if operation.method == "post" else ()),
@@ -216,7 +219,7 @@ def _number(value: Any) -> float | None:
 
 
 def _response(
-    document: Document, operation: Operation
+    document: Document, operation: Operation, nodes: int
 ) -> tuple[dict[str, Any], str, bool, tuple[tuple[str, str], ...]]:
     if operation.success is None:
         return {}, "", False, ()
@@ -233,7 +236,6 @@ def _response(
         return {}, pointer, False, headers
     kind, media = found
     pointer += f"/content/{kind.replace('~', '~0').replace('/', '~1')}"
-    nodes = _DETAIL_NODES if operation.path.endswith("}") else _LIST_NODES
     schema = document.schema(media.get("schema"), max_nodes=nodes)
     shown = [value for value in schema.get("examples", ()) if isinstance(value, (dict, list)) and value]
     examples = [*examples_of(document, media), *shown]

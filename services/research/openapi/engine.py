@@ -15,6 +15,7 @@ from contracts.blueprint import (
     CursorPagination,
     Decision,
     Gap,
+    NoPagination,
     Pagination,
     Parent,
     Request,
@@ -27,13 +28,15 @@ from infra.runtime.documents import Document
 from services.research.openapi.auth import find_auth
 from services.research.openapi.base_url import find_base_url
 from services.research.openapi.cursor import cursor_candidates
+from services.research.openapi.details import DetailEndpoint, detail_endpoints
 from services.research.openapi.endpoint import Endpoint, Param, endpoint_of
-from services.research.openapi.names import record_noun, stream_names
+from services.research.openapi.names import detail_names, record_noun, stream_names
 from services.research.openapi.pagination import pagination_candidates
 from services.research.openapi.paging_habits import Habits, habits_of
 from services.research.openapi.parameters import Demands, can_be_asked_for, config_parameters, demands
 from services.research.openapi.parents import Tree, grow
 from services.research.openapi.places import Place, arguments, template_of
+from services.research.openapi.plain_values import named_by_parents, plain_keys
 from services.research.openapi.primary_key import (
     Detail,
     PrimaryKey,
@@ -66,6 +69,7 @@ class _Draft:
     cursor: Decision[Cursor | None]
     demands: Demands
     gaps: list[Gap]
+    is_detail: bool = False
 
     @property
     def endpoint(self) -> Endpoint:
@@ -83,8 +87,15 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
     listed, omitted = list_endpoints(_without(endpoint, secrets) for endpoint in endpoints)
     if not listed:
         raise Permanent(_nothing(endpoints, omitted), where=document.where)
+    details = detail_endpoints(
+        (_without(endpoint, secrets) for endpoint in endpoints),
+        listed,
+        lambda endpoint: _without(endpoint_of(document, endpoint.operation, in_full=True), secrets),
+    )
+    omitted = _still_omitted(omitted, details)
     access = find_auth(document, [entry.endpoint for entry in listed], endpoints, document_url)
     drafts = _drafts(document, endpoints, listed)
+    drafts += _detail_drafts(details, drafts)
     drafts = _readable(drafts, omitted)
     places, asked = _places(drafts)
     tree = grow(places)
@@ -98,7 +109,7 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
     parameters = config_parameters(
         asked, tree.constants, len(drafts), [parameter.name for parameter in where.parameters], variables
     )
-    streams = [_stream(draft, place) for draft, place in zip(drafts, places, strict=True)]
+    streams = named_by_parents([_stream(draft, place) for draft, place in zip(drafts, places, strict=True)])
     dangling = [_dangling(reference) for reference in sorted(document.dangling)[:50]]
     return ApiBlueprint(
         name=name,
@@ -130,6 +141,11 @@ def _without(endpoint: Endpoint, secrets: frozenset[tuple[str, str]]) -> Endpoin
     return endpoint if len(kept) == len(endpoint.params) else replace(endpoint, params=kept)
 
 
+def _still_omitted(omitted: list[Gap], details: list[DetailEndpoint]) -> list[Gap]:
+    found = {detail.listed.endpoint.key for detail in details}
+    return [gap for gap in omitted if gap.subject not in found]
+
+
 def _nothing(endpoints: list[Endpoint], omitted: list[Gap]) -> str:
     reasons = Counter(gap.reason.split(":")[0].split("(")[0].strip() for gap in omitted)
     told = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(4))
@@ -158,14 +174,16 @@ def _draft(name: str, entry: ListEndpoint, details: Mapping[tuple[str, ...], End
     endpoint, gaps = entry.endpoint, []
     noun = record_noun(endpoint, path[-1] if path else "")
     detail = details.get(template_of(endpoint.segments)) or details.get(endpoint.static_segments[-1:])
-    keys = primary_key_candidates(endpoint, record, noun, Detail.of(detail) if detail else None)
+    if selector.value.field:
+        keys = plain_keys(endpoint, selector.value)
+    else:
+        keys = primary_key_candidates(endpoint, record, noun, Detail.of(detail) if detail else None)
     best_key = max(keys, key=lambda option: option.confidence, default=None)
     if best_key is not None:
         keys += composite_candidates(endpoint, record, best_key, endpoint.variables)
     key = _key_decision(endpoint, keys)
     if key.value is None:
-        reason = "no field is declared or named as the record's identity"
-        gaps.append(Gap(subject=option_key(name, "primary_key"), reason=reason, evidence=key.evidence))
+        gaps.append(_keyless(name, key))
     single = key.value[0] if key.value is not None and len(key.value) == 1 else None
     pagination = decide(pagination_candidates(endpoint, path, single, habits))
     if pagination.confidence < GUESS:
@@ -182,6 +200,53 @@ def _draft(name: str, entry: ListEndpoint, details: Mapping[tuple[str, ...], End
     )
     demanded = demands(endpoint, handled, _switches(endpoint, pagination.value))
     return _Draft(name, entry, noun, selector, record, key, pagination, cursor, demanded, gaps)
+
+
+def _detail_drafts(details: list[DetailEndpoint], lists: list[_Draft]) -> list[_Draft]:
+    """Streams of the records of ``lists`` in full: what identifies them there does so here."""
+    summaries = {draft.endpoint.key: draft for draft in lists}
+    pairs = [(detail.listed, summaries[detail.summary.endpoint.key]) for detail in details]
+    names = detail_names(
+        [_detail_stem(entry, summary) for entry, summary in pairs], {draft.name for draft in lists}
+    )
+    return [_detail_draft(name, entry, summary) for name, (entry, summary) in zip(names, pairs, strict=True)]
+
+
+def _detail_stem(entry: ListEndpoint, summary: _Draft) -> str:
+    """The list's name, if the endpoint is right below it, or what its own path calls the records."""
+    below = template_of(entry.endpoint.segments[:-1]) == template_of(summary.endpoint.segments)
+    return summary.name if below else "_".join(record_noun(entry.endpoint, ""))
+
+
+def _detail_draft(name: str, entry: ListEndpoint, summary: _Draft) -> _Draft:
+    endpoint, place = entry.endpoint, entry.found[0]
+    known = place.record.get("properties", {})
+    key = summary.key
+    if key.value is None or any(path[0] not in known for path in key.value):
+        key = _key_decision(endpoint, primary_key_candidates(endpoint, place.record, summary.noun, None))
+    one: list[Candidate[Pagination]] = [candidate(NoPagination(), 0.75, endpoint.evidence("one record"))]
+    unfiltered: list[Candidate[Cursor | None]] = [candidate(None, 0.9, endpoint.evidence("one record"))]
+    gaps = [_keyless(name, key)] if key.value is None else []
+    selector = decide(selector_candidates(endpoint, entry.found))
+    demanded = demands(endpoint, frozenset())
+    return _Draft(
+        name,
+        entry,
+        summary.noun,
+        selector,
+        place.record,
+        key,
+        decide(one),
+        decide(unfiltered),
+        demanded,
+        gaps,
+        True,
+    )
+
+
+def _keyless(name: str, key: Decision[PrimaryKey | None]) -> Gap:
+    reason = "no field is declared or named as the record's identity"
+    return Gap(subject=option_key(name, "primary_key"), reason=reason, evidence=key.evidence)
 
 
 def _key_decision(endpoint: Endpoint, keys: list[Candidate[PrimaryKey | None]]) -> Decision[PrimaryKey | None]:
@@ -271,6 +336,7 @@ def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, .
                 also=word_noun(draft.listed.record_name),
                 wanted=tuple(param for param in draft.demands.open if param not in from_config),
                 offered=arguments(draft.endpoint),
+                leaf=draft.is_detail,
                 described={param.name: param for param in draft.endpoint.params if param.location == "path"},
             )
         )

@@ -67,7 +67,8 @@ class Kinship:
         self._joined: dict[str, Noun] = {}
         self._by_key: dict[str, list[Place]] = defaultdict(list)
         self._known: dict[tuple[str, str], list[Kin]] = {}
-        for place in sorted(places, key=lambda place: len(place.template)):
+        lists = (place for place in places if not place.leaf)
+        for place in sorted(lists, key=lambda place: len(place.template)):
             for template in dict.fromkeys((place.template, place.collection)):
                 self._by_template[template].append(place)
             for name in place.nouns:

@@ -26,6 +26,15 @@ def stream_names(endpoints: list[Endpoint], record_names: list[str]) -> list[str
     return names
 
 
+def detail_names(stems: list[str], taken: set[str]) -> list[str]:
+    """``project_tasks`` -> ``project_task_details``: for streams of such records in full."""
+    names: list[str] = []
+    for stem in stems:
+        *before, last = stem.split("_")
+        names.append(_free([_clean("_".join((*before, singular(last), "details")))], {*taken, *names}))
+    return names
+
+
 def _precedence(endpoint: Endpoint) -> tuple[int, int, bool, str, str]:
     return len(endpoint.variables), len(endpoint.segments), endpoint.method != "get", endpoint.path, endpoint.method
 

@@ -30,6 +30,7 @@ class Place:
     ``path`` may get other variable names than the document's so that inherited ones agree; ``noun`` is what a
     record is called by the path, ``also`` by the response; ``wanted`` are query parameters that only a parent
     could supply, ``offered`` those that may be left out if none does; ``described`` are the path's own parameters.
+    A ``leaf`` shows records that another list has, too: it is nobody's parent.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Place:
     parents: list[Candidate[Parent | None]] = field(default_factory=list)
     constants: set[str] = field(default_factory=set)
     queried: dict[str, str] = field(default_factory=dict)
+    leaf: bool = False
 
     @property
     def segments(self) -> tuple[str, ...]:
