@@ -11,7 +11,8 @@ from contracts.base import Frozen
 
 
 class Policy(Frozen):
-    """How often each loop may turn and what counts as good enough. "3" means that three rounds happen."""
+    """How often each loop may turn and what counts as good enough. "3" means that three rounds happen,
+    unless one changes nothing: then the others would not either."""
 
     test_repairs: int = Field(default=3, ge=0, le=20, description="rounds of tests.requested(FIX)")
     code_repairs: int = Field(default=3, ge=0, le=20, description="rounds of generation.requested(FIX)")

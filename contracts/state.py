@@ -62,6 +62,7 @@ class Choice(Frozen):
     """A fact that leaves a choice, which only a decision closes (its ``causation`` is ``id``).
 
     ``fact`` is the type of that fact, ``reason`` its own words; ``blame`` and ``critical`` are a review's.
+    ``unchanged``: the choice is open a second time, because the repair that it asked for left everything as it was.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Choice(Frozen):
     reason: str = ""
     blame: Blame | None = None
     critical: int = 0
+    unchanged: bool = False
 
 
 class Counters(Frozen):
@@ -94,13 +96,32 @@ class Coverage(Frozen):
         return self.proven * 100 // self.total
 
 
+class Judged(Frozen):
+    """The last verdict: what it is about, what was found, and the ``choice`` that it left. Its fields are called as
+    in the state. Tests and reviews of the same would find the same."""
+
+    blueprint: ArtifactRef | None
+    code: ArtifactRef | None
+    fixtures: ArtifactRef | None
+    tests: ArtifactRef | None
+    test_report: ArtifactRef | None
+    verdict: Verdict | None
+    coverage: Coverage | None
+    unproven: tuple[str, ...]
+    review_report: ArtifactRef | None
+    score: int | None
+    feedback: ArtifactRef | None
+    choice: Choice
+
+
 class PipelineState(Frozen):
     """What is true after ``position`` facts (1..n). All references are the newest ones.
 
     ``tasks``, ``failures``, ``choice`` and ``approval`` (the id of the `approval.requested` that waits for a
     person) are what is open; a final state has none. ``degraded`` names the streams that the generator left out,
-    ``unproven`` those that the last test run did not prove. ``pause_wanted`` is a level, set by ``command`` (an
-    event id); ``cancel`` is the id of the request to cancel; ``commands`` the last ids of pauses and resumes.
+    ``unproven`` those that the last test run did not prove. ``judged`` is kept when a new research begins, for it
+    may come to the same. ``pause_wanted`` is a level, set by ``command`` (an event id); ``cancel`` is the id of the
+    request to cancel; ``commands`` the last ids of pauses and resumes.
     """
 
     id: str = ""
@@ -132,6 +153,7 @@ class PipelineState(Frozen):
     review_report: ArtifactRef | None = None
     score: int | None = None
     feedback: ArtifactRef | None = None
+    judged: Judged | None = None
     outcome: Literal["success", "partial"] | None = None
     version: str | None = None
     package: ArtifactRef | None = None

@@ -7,7 +7,7 @@ from contracts.artifacts import ArtifactRef
 from contracts.envelope import Envelope
 from contracts.evolution.handlers import Changes, answered, on, open_task
 from contracts.services import Service
-from contracts.state import Choice, Coverage, Failure, PipelineState, Task
+from contracts.state import Choice, Coverage, Failure, Judged, PipelineState, Task
 
 
 @on(e.ResearchCompleted)
@@ -31,23 +31,36 @@ def _researched(state: PipelineState, envelope: Envelope, fact: e.ResearchComple
 @answered(Service.GENERATOR)
 def _generated(state: PipelineState, envelope: Envelope, fact: e.ConnectorGenerated) -> Changes:
     made = {"code": fact.code, "choices": fact.choices, "degraded": fact.degraded, "feedback": None}
-    return made | _joined(envelope, fact.code, state.fixtures)
+    return made | _joined(state, envelope, fact.code, state.fixtures)
 
 
 @on(e.FixturesCreated)
 @answered(Service.FIXTURES)
 def _simulated(state: PipelineState, envelope: Envelope, fact: e.FixturesCreated) -> Changes:
-    return {"fixtures": fact.fixtures} | _joined(envelope, state.code, fact.fixtures)
+    return {"fixtures": fact.fixtures} | _joined(state, envelope, state.code, fact.fixtures)
 
 
-def _joined(envelope: Envelope, code: ArtifactRef | None, fixtures: ArtifactRef | None) -> Changes:
-    """Once both halves are there, the later one asks for tests.
+def _joined(
+    state: PipelineState, envelope: Envelope, code: ArtifactRef | None, fixtures: ArtifactRef | None
+) -> Changes:
+    """Once both halves are there, the later one asks for tests, or, if they are those of the last verdict, for
+    another answer to that.
 
     They are of one research, because a request to research clears both and drops the tasks that would make them.
     """
     if code is None or fixtures is None:
         return {}
-    return {"choice": Choice(id=envelope.id, fact=envelope.type)}
+    last = state.judged
+    if last is None or (last.blueprint, last.code, last.fixtures) != (state.blueprint, code, fixtures):
+        return {"choice": Choice(id=envelope.id, fact=envelope.type)}
+    repaired = state.tests is not None
+    return {**dict(last), "choice": last.choice.model_copy(update={"id": envelope.id, "unchanged": repaired})}
+
+
+def _judged(state: PipelineState, found: Changes) -> Changes:
+    """What a verdict ``found``, and the memory of it."""
+    now = dict(state) | found
+    return found | {"judged": Judged(**{name: now[name] for name in Judged.model_fields})}
 
 
 @on(e.TestsPassed, e.TestsFailed)
@@ -64,13 +77,14 @@ def _tested(state: PipelineState, envelope: Envelope, fact: e.TestsFinished) -> 
 @on(e.TestsReviewed)
 @answered(Service.TEST_REVIEWER)
 def _tests_reviewed(state: PipelineState, envelope: Envelope, fact: e.TestsReviewed) -> Changes:
-    return {
+    found = {
         "verdict": fact.verdict,
         "coverage": Coverage(proven=fact.streams_proven, total=fact.streams_total),
         "unproven": fact.degraded,
         "feedback": fact.feedback,
         "choice": Choice(id=envelope.id, fact=envelope.type, reason=fact.reason),
     }
+    return _judged(state, found)
 
 
 @on(e.ReviewApproved)
@@ -90,7 +104,8 @@ def _rejected(state: PipelineState, envelope: Envelope, fact: e.ReviewRejected) 
     choice = Choice(
         id=envelope.id, fact=envelope.type, reason=fact.reason, blame=fact.blame, critical=fact.critical
     )
-    return {"review_report": fact.report, "score": fact.score, "feedback": fact.feedback, "choice": choice}
+    found = {"review_report": fact.report, "score": fact.score, "feedback": fact.feedback, "choice": choice}
+    return _judged(state, found)
 
 
 @on(e.ConnectorPublished)

@@ -170,12 +170,12 @@ class _Desk:
         return e.ResearchRequested(feedback=self.state.feedback)
 
     def _repair_code(self) -> e.Fact | None:
-        if self.state.counters.code_repairs >= self.policy.code_repairs:
+        if self._unchanged or self.state.counters.code_repairs >= self.policy.code_repairs:
             return None
         return e.GenerationRequested(mode=e.GeneratorMode.FIX, feedback=self.state.feedback)
 
     def _improve(self) -> e.Fact | None:
-        if self.state.counters.review_cycles >= self.policy.review_cycles:
+        if self._unchanged or self.state.counters.review_cycles >= self.policy.review_cycles:
             return None
         return e.GenerationRequested(mode=e.GeneratorMode.IMPROVE, feedback=self.state.feedback)
 
@@ -240,11 +240,17 @@ class _Desk:
             f"cycles, {done.researches} further researches"
         )
         proven = f"{coverage.proven} of {coverage.total} streams proven"
-        return e.PipelineFailed(reason=_with_reason(f"gave up with {proven} after {rounds}", choice))
+        stuck = ", the last repair changed nothing" if choice.unchanged else ""
+        return e.PipelineFailed(reason=_with_reason(f"gave up with {proven} after {rounds}{stuck}", choice))
 
     def _degraded(self, outcome: Outcome) -> tuple[str, ...]:
         """The streams that are left out or unproven, each once, in the order of their names."""
         return tuple(sorted({*self.state.degraded, *self.state.unproven})) if outcome == "partial" else ()
+
+    @property
+    def _unchanged(self) -> bool:
+        """The last repair left the tested code as it was: so would another one."""
+        return self.state.choice is not None and self.state.choice.unchanged
 
     @property
     def _covered(self) -> bool:

@@ -108,6 +108,11 @@ def published(state: PipelineState, task: Task) -> e.Fact:
     return e.ConnectorPublished(version="0.1.0", package=ref("package"), wheel=ref("wheel"), sdist=ref("sdist"))
 
 
+def same(answer: Answer) -> Answer:
+    """An agent that makes the same whatever it is asked."""
+    return lambda state, task: answer(state, task.model_copy(update={"id": "the same"}))
+
+
 def transient(state: PipelineState, task: Task) -> e.Fact:
     raise Transient(TRANSIENT, where="GET /contacts")
 
@@ -200,6 +205,8 @@ _END = "review publish:success completed:success"
 _PARTIAL = "review publish:partial completed:partial"
 _FIX = "generation:FIX tests:RERUN"
 _IMPROVE = "generation:IMPROVE tests:RERUN review"
+_STUCK = [same(generated)] * 2
+_NOTHING_NEW = [same(researched)] * 2
 FAILED, PARTIAL = Status.FAILED, Status.PARTIAL
 
 GRAPH: tuple[Scenario, ...] = (
@@ -296,6 +303,72 @@ GRAPH: tuple[Scenario, ...] = (
         PARTIAL,
         {W: [rejected(), rejected(e.Blame.CONTEXT), rejected()]},
         {"review_cycles": 1},
+    ),
+    Scenario(
+        "a repair that changes nothing is not tested: enough is proven",
+        f"{_FIRST} generation:FIX {_PARTIAL}",
+        PARTIAL,
+        {V: [bad_code(8)], G: _STUCK},
+    ),
+    Scenario(
+        "a repair that changes nothing is not tested: research again",
+        f"{_FIRST} {_FIX} generation:FIX research {_FIRST} {_END}",
+        script={V: [bad_code(7)] * 2, G: [generated, *_STUCK]},
+    ),
+    Scenario(
+        "a repair that changes nothing is not tested: give up",
+        f"{_FIRST} generation:FIX failed",
+        FAILED,
+        {V: [bad_code(7)], G: _STUCK},
+        {"researches": 0},
+        says="after 1 code repairs, 0 test repairs, 0 review cycles, 0 further researches, the last repair changed "
+        "nothing: 7 streams were read completely",
+    ),
+    Scenario(
+        "a repair that changes nothing is not tested: it passes with too little",
+        f"{_FIRST} generation:FIX research {_FIRST} {_END}",
+        script={V: [good(7)], G: _STUCK},
+    ),
+    Scenario(
+        "a repair after one that changed nothing is asked for by the next verdict",
+        f"{_FIRST} generation:FIX review generation:IMPROVE tests:RERUN {_FIX} {_END}",
+        script={V: [bad_code(8), bad_code(8)], G: _STUCK, W: [rejected()]},
+    ),
+    Scenario(
+        "an improvement that changes nothing is neither tested nor reviewed",
+        f"{_FIRST} review generation:IMPROVE publish:partial completed:partial",
+        PARTIAL,
+        {W: [rejected()] * 3, G: _STUCK},
+    ),
+    Scenario(
+        "an improvement that changes nothing leaves a critical finding",
+        f"{_FIRST} review generation:IMPROVE failed",
+        FAILED,
+        {W: [rejected(critical=1)] * 3, G: _STUCK},
+        says="an unused import",
+    ),
+    Scenario(
+        "a repair that changes nothing is retried first",
+        f"{_FIRST} generation:FIX timer generation:FIX#2 {_PARTIAL}",
+        PARTIAL,
+        {V: [bad_code(8)], G: [_STUCK[0], transient, _STUCK[1]]},
+    ),
+    Scenario(
+        "research that comes to the same is not tested: the generator",
+        f"{_FIRST} research {_FIX} {_END}",
+        script={V: [bad_code(4)], R: _NOTHING_NEW, F: [same(simulated)] * 2, G: _STUCK},
+    ),
+    Scenario(
+        "neither research nor repair changes anything: one round of tests",
+        f"{_FIRST} research generation:FIX failed",
+        FAILED,
+        {V: [bad_code(4)], R: _NOTHING_NEW, F: [same(simulated)] * 2, G: [same(generated)] * 3},
+        says="4 of 10 streams proven",
+    ),
+    Scenario(
+        "research that leaves the code as it was, but not the simulated API",
+        f"{_FIRST} research {_FIRST} {_END}",
+        script={V: [bad_code(4)], R: _NOTHING_NEW, G: _STUCK},
     ),
     Scenario(
         "an agent recovers",

@@ -25,9 +25,9 @@ from tests.support import scripted as s
 from tests.support.log import CODE, Log
 
 LEGAL: dict[Service, list[s.Answer]] = {
-    Service.RESEARCH: [s.researched],
-    Service.GENERATOR: [s.generated],
-    Service.FIXTURES: [s.simulated],
+    Service.RESEARCH: [s.researched, s.same(s.researched)],
+    Service.GENERATOR: [s.generated, s.same(s.generated)],
+    Service.FIXTURES: [s.simulated, s.same(s.simulated)],
     Service.TESTER: [s.passed, s.failed],
     Service.TEST_REVIEWER: [
         make(proven) for make in (s.good, s.bad_code, s.bad_tests) for proven in (0, 4, 5, 7, 8, 10)
@@ -193,6 +193,7 @@ class Histories(RuleBasedStateMachine):
                     self.log.say(Service.GATEWAY, e.ApprovalGranted(request=self.log.state.approval))
             assert self.log.state.status.final
             self.check_limits()
+            self.check_no_test_twice()
             self.check_determinism()
 
     def go_on(self) -> None:
@@ -218,6 +219,17 @@ class Histories(RuleBasedStateMachine):
             assert rounds["tests"] <= policy.test_repairs
             assert rounds["improve"] <= policy.review_cycles
             assert fact.data.get("attempt", 1) <= policy.agent_retries + 1
+
+    def check_no_test_twice(self) -> None:
+        """Unless the tests themselves are at fault, what was judged is not judged a second time in a row."""
+        made: dict[str, Any] = {}
+        judged: dict[str, Any] = {}
+        for fact in self.log.taken:
+            made |= {part: fact.data[part] for part in ("blueprint", "code", "fixtures") if part in fact.data}
+            if fact.type == e.TestsReviewed.TYPE:
+                judged = dict(made)
+            elif fact.type in (e.TestsPassed.TYPE, e.TestsFailed.TYPE) and fact.data["mode"] != "FIX":
+                assert made != judged
 
     def check_determinism(self) -> None:
         """The same log, read back from the wire, gives the same states and the same decisions at every point."""
