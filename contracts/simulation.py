@@ -223,11 +223,13 @@ class Records(Frozen):
 
     ``shape``: an array at ``path`` of the body, an object (``map``) whose values are the records, or a ``single``
     record. ``json_schema`` is self-contained and bounded. ``identity``: fields whose values are unique in the
-    endpoint, the primary one first.
+    endpoint, the primary one first. ``field``: responses hold plain values (``["a", "b"]``), and a record is an
+    object that holds one under this name, which is for telling records apart: no response has it.
     """
 
     path: JsonPath = ()
     shape: Literal["array", "map", "single"] = "array"
+    field: str = ""
     json_schema: dict[str, Any]
     examples: tuple[dict[str, Any], ...] = ()
     identity: tuple[JsonPath, ...] = ()

@@ -27,10 +27,16 @@ class Request(Frozen):
 
 class Selector(Frozen):
     """Where the records are. ``array``: a list at ``path``; ``map``: an object whose values are records;
-    ``single``: the object at ``path`` is the only record."""
+    ``single``: the object at ``path`` is the only record.
+
+    ``field``: the elements of the list are plain values (texts, numbers), and a record is an object that holds one
+    under this name. Below a parent it also holds, as texts and under their names, the variables that the request
+    takes from the parents: a value alone would not say to which of them it belongs.
+    """
 
     path: JsonPath = ()
     shape: Literal["array", "map", "single"] = "array"
+    field: str = ""
 
 
 class IncrementalFilter(Frozen):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from contracts.blueprint import Candidate, JsonPath, Selector
 from services.research.openapi.endpoint import Endpoint, type_of
+from services.research.openapi.plain_values import as_record, field_name, is_plain
 from services.research.openapi.ranking import candidate
 from services.research.openapi.words import noun, vocabulary, words
 
@@ -21,30 +22,36 @@ _SIDECARS = vocabulary(
 """Arrays that accompany the records. A resource of that name still counts: its name is in the path."""
 _WRAPPERS = _KNOWN | {"embedded", "page", "paging", "body", "output", "query", "search"}
 _MAX_DEPTH = 4
+_PLAIN = 0.55
+"""How much less plain values are worth than objects: they count where there is nothing else."""
 
 
 class Found(NamedTuple):
     """A place that could hold the records; ``record`` is the schema of one. ``named``: it is called like the
-    resource; ``alone``: no other array of objects is beside it."""
+    resource; ``alone``: no other array of objects is beside it. ``aside``: it accompanies something."""
 
     selector: Selector
     score: float
     record: dict[str, Any]
     named: bool
     alone: bool = False
+    aside: bool = False
 
 
 def find_records(endpoint: Endpoint) -> list[Found]:
     """All places in the described response, best first."""
     schema = endpoint.response
     if type_of(schema) == "array":
-        return [_root_array(schema)]
+        return [_root_array(endpoint, schema)]
     found = list(_in_object(endpoint, schema, ()))
     return sorted(found, key=lambda place: (-place.score, len(place.selector.path)))
 
 
-def _root_array(schema: dict[str, Any]) -> Found:
+def _root_array(endpoint: Endpoint, schema: dict[str, Any]) -> Found:
     items = schema.get("items", {})
+    if is_plain(items):
+        field = field_name(endpoint, "")
+        return Found(Selector(field=field), 0.9 - _PLAIN, as_record(items, field), named=True)
     score = 0.95 if type_of(items) == "object" else 0.2 if type_of(items) else 0.7
     return Found(Selector(), score, items, named=True)
 
@@ -82,13 +89,18 @@ def _is_record_array(schema: dict[str, Any]) -> bool:
 
 
 def _array(endpoint: Endpoint, schema: dict[str, Any], path: JsonPath, *, alone: bool) -> Found:
-    items = schema.get("items", {})
-    score = 0.5 + (0.15 if alone else 0.0) + _bonus(endpoint, path)
+    items, name = schema.get("items", {}), path[-1]
+    bonus = _bonus(endpoint, path)
+    score = 0.5 + (0.15 if alone else 0.0) + bonus
+    if is_plain(items):
+        field = field_name(endpoint, "" if name.lower() in _KNOWN else name)
+        selector, record = Selector(path=path, field=field), as_record(items, field)
+        return Found(selector, score - _PLAIN, record, _is_named(endpoint, name), alone, aside=bonus < 0)
     if type_of(items) not in ("object", ""):
-        score -= 0.55
+        score -= _PLAIN
     elif not items.get("properties"):
         score -= 0.05
-    return Found(Selector(path=path), score, items, _is_named(endpoint, path[-1]), alone)
+    return Found(Selector(path=path), score, items, _is_named(endpoint, name), alone)
 
 
 def _bonus(endpoint: Endpoint, path: JsonPath) -> float:
@@ -120,15 +132,20 @@ def _is_named(endpoint: Endpoint, name: str) -> bool:
 
 
 def selector_candidates(endpoint: Endpoint, found: list[Found]) -> list[Candidate[Selector]]:
-    """Ranked candidates; where the response is not described, the usual ones with low confidence."""
+    """Ranked candidates; where the response is not described, the usual ones with low confidence. Plain values and
+    objects are no alternatives to each other: key and schema of the one are not those of the other."""
     if found:
         reason = "inferred from an example" if endpoint.from_example else "records"
+        if found[0].selector.field:
+            best = found[0].selector
+            evidence = endpoint.response_evidence(best.path or ("(root)",), reason)
+            return [candidate(best, found[0].score + _PLAIN, evidence)]
         return [
             candidate(
                 place.selector, place.score, endpoint.response_evidence(place.selector.path or ("(root)",), reason)
             )
             for place in found[:6]
-            if place.score > 0.1 or place is found[0]
+            if (place.score > 0.1 or place is found[0]) and not place.selector.field
         ]
     if type_of(endpoint.response) == "object":
         note = endpoint.evidence("the response is an object that is not described")

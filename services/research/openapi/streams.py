@@ -35,6 +35,8 @@ Template = tuple[str, ...]
 """The segments of a path, its variables without their names."""
 _ABOUT_ONE_THING = vocabulary("settings preferences metrics statistics stats analytics")
 """Plurals that are one object, if it has members of its own."""
+_DATA_IN_A_NAME = re.compile(r"\d{3}")
+"""``{"N_1234": [...]}`` in an example is a map by id, whatever else may be in it."""
 _WELL_BEING = vocabulary("health healthz status ping version")
 _SUGGESTING = vocabulary("suggest suggestion suggestions autocomplete autocompletedata typeahead picker")
 _IDENTIFYING = vocabulary("id ids uuid guid gid sid key code number slug name or identifier by no")
@@ -97,11 +99,14 @@ def _judge_by_response(endpoint: Endpoint, in_collection: bool) -> ListEndpoint 
         return "its response is one object" if type_of(endpoint.response) == "object" else "its response is no list"
     best = found[0]
     path = best.selector.path
-    if type_of(best.record) not in ("object", ""):
-        if path and (endpoint.ends_with_variable or _own_fields(endpoint.response, path)):
-            return "its response is one object"
+    plain = best.selector.field or type_of(best.record) not in ("object", "")
+    if plain and path and (endpoint.ends_with_variable or _own_fields(endpoint.response, path)):
+        return "its response is one object"
+    if plain and not best.selector.field:
         return f"it lists plain values ({type_of(best.record)}), not records"
     fields = paging_fields(endpoint, path)
+    if plain and path:
+        return _judge_plain_values(endpoint, best, fields)
     if not path and best.selector.shape == "array":
         if in_collection and _fetches_one(endpoint, fields):
             return "it reads one record, in a list of one"
@@ -112,6 +117,21 @@ def _judge_by_response(endpoint: Endpoint, in_collection: bool) -> ListEndpoint 
     if score < 0.5:
         return f"its response is one object that contains lists ({reason})"
     return ListEndpoint(endpoint, found, min(score, 0.95), reason)
+
+
+def _judge_plain_values(endpoint: Endpoint, best: Found, fields: PagingFields) -> ListEndpoint | str:
+    """An object with nothing but bookkeeping around a list of texts or numbers."""
+    name = best.selector.path[-1]
+    if best.aside or name.startswith(("@", "$", "_")):
+        return f"its list of plain values ({name}) accompanies something else"
+    if endpoint.resource[-1:] and endpoint.resource[-1] in _ABOUT_ONE_THING:
+        return "its response is one object"
+    if endpoint.from_example and _DATA_IN_A_NAME.search(name):
+        return f"its list of plain values is shown under what looks like an id ({name})"
+    paged = page_params(endpoint).any or packed_paging(endpoint) is not None or fields.any
+    reasons = ["paged"] * paged + ["named after the resource"] * best.named + ["nothing else beside it"]
+    confidence = min(0.6 + 0.15 * paged + 0.15 * best.named + 0.3 * (best.score + 0.05), 0.9)
+    return ListEndpoint(endpoint, [best], confidence, f"a list of plain values: {', '.join(reasons)}")
 
 
 def _fetches_one(endpoint: Endpoint, fields: PagingFields) -> bool:
