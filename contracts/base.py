@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -11,6 +12,16 @@ class Frozen(BaseModel):
     """An immutable value. Unknown fields are ignored, so an older reader survives a newer writer."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """``model_copy(update=changes)`` at half its cost, for the fold, which makes one copy a fact. As there, new
+        values are not validated."""
+        made = object.__new__(type(self))
+        object.__setattr__(made, "__dict__", {**self.__dict__, **changes})
+        object.__setattr__(made, "__pydantic_fields_set__", self.__pydantic_fields_set__ | changes.keys())
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
 
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=50)]

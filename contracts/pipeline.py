@@ -53,7 +53,7 @@ def evolve(state: PipelineState, envelope: Envelope) -> PipelineState:
         changes = _changes(state, envelope)
     except ValidationError:
         changes = {}
-    return state.model_copy(update={"position": state.position + 1, **changes})
+    return state.changed({"position": state.position + 1, **changes})
 
 
 def _changes(state: PipelineState, envelope: Envelope) -> Changes:

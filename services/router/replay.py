@@ -33,8 +33,8 @@ _DECISIONS = frozenset(fact.TYPE for fact in ROUTER.emits)
 
 
 class Said(Frozen):
-    """What a router says to a state. ``type`` is that of the fact that it appends, ``None`` if it waits; ``data`` is
-    the fact's, without stamps and words; ``text`` says either in words."""
+    """What a router says to a state. ``type`` is that of the fact that it appends, ``None`` if it waits; ``data``
+    is the fact's, without stamps and words; ``text`` says either in words."""
 
     type: str | None = None
     data: dict[str, Any] = {}
@@ -117,9 +117,11 @@ class Replayed(Frozen):
 
 
 class Play:
-    """One pipeline while it is played: give it each fact in order, then ask for the `result`. It keeps the state,
-    the ids of decisions and the times of open tasks, no facts. ``state`` is what a fork begins with: its parent's, at
-    that position."""
+    """One pipeline while it is played: give it each fact in order, then ask for the `result`.
+
+    It keeps the state, the ids of decisions and the times of open tasks, no facts. ``state`` is what a fork begins
+    with: its parent's, at that position.
+    """
 
     def __init__(self, pipeline: str, revise: Revise | None = None, state: PipelineState | None = None) -> None:
         self.state = state or PipelineState()
