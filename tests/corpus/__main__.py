@@ -26,7 +26,7 @@ from infra.runtime.stack import StackConfig, running_stack
 from tests.corpus import board
 from tests.corpus.compare import Answer, compare
 from tests.corpus.folder import ROOT, chosen, documents, truths
-from tests.corpus.runs import Run, pipeline, research
+from tests.corpus.runs import Run, offered, pipeline, research
 from tests.corpus.truth import read
 
 WIDTH = 160
@@ -92,7 +92,7 @@ def _researched(
             err.print(f"{name}: {run.outcome} after {run.seconds:.1f} s", style="dim")
             runs.append(run)
             if name in scored:
-                answers += compare(read(scored[name]), blueprint)
+                answers += compare(read(scored[name]), blueprint, offered(name, path))
     return runs, answers
 
 

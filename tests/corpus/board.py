@@ -93,6 +93,12 @@ def _show_calibration(answers: Sequence[Answer], console: Console) -> None:
     console.print(f"\n[bold]calibration[/]: {counts.answered} answers, high confidence is {HIGH} and more")
     for text, part, whole, goal in (
         ("of the high are right", counts.high_right, counts.high, GOAL_HIGH_RIGHT),
+        (
+            f"without the {counts.contradicted} where the truth names a parameter that the document lacks",
+            counts.high_right,
+            counts.high - counts.contradicted,
+            GOAL_HIGH_RIGHT,
+        ),
         ("of the right are high", counts.high_right, counts.right, GOAL_RIGHT_HIGH),
     ):
         style = "green" if whole and part >= goal * whole else "red"

@@ -6,7 +6,7 @@ its facts missing, so leaving out what is hard does not help.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -61,7 +61,8 @@ def kinds(name: str) -> tuple[str, ...]:
 @dataclass(frozen=True)
 class Answer:
     """One fact about one stream of the truth. ``confidence`` is the blueprint's; ``None`` where it answers nothing.
-    ``wanted`` and ``got`` are for people."""
+    ``wanted`` and ``got`` are for people. ``contradicted``: the truth names a parameter that the document's
+    operation does not have; ours it has."""
 
     document: str
     stream: str
@@ -72,6 +73,7 @@ class Answer:
     confidence: float | None
     wanted: str
     got: str
+    contradicted: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,16 +86,22 @@ class _Finding:
     wanted: object
     got: object
     confidence: float | None = None
+    contradicted: bool = False
 
 
-def compare(truth: Truth, blueprint: ApiBlueprint | None) -> list[Answer]:
+Offered = Mapping[Place, frozenset[str]]
+"""The names of the parameters of each operation of a document."""
+
+
+def compare(truth: Truth, blueprint: ApiBlueprint | None, offered: Offered | None = None) -> list[Answer]:
     """Every fact that the truth states about operations of the document. ``None``: research failed."""
     streams = blueprint.streams if blueprint is not None else ()
     ours: dict[Place, Stream] = {}
     for stream in streams:
         ours.setdefault(_place(stream), stream)
     named = frozenset(gap.subject for gap in blueprint.gaps) if blueprint is not None else frozenset()
-    world = _World({stream.name: stream for stream in streams}, {s.name: s for s in truth.streams}, named)
+    theirs = {stream.name: stream for stream in truth.streams}
+    world = _World({stream.name: stream for stream in streams}, theirs, named, offered or {})
     asked = ((one, one.place) for one in truth.streams)
     return [
         Answer(
@@ -106,6 +114,7 @@ def compare(truth: Truth, blueprint: ApiBlueprint | None) -> list[Answer]:
             confidence=found.confidence if found.verdict != "gap" else None,
             wanted=str(found.wanted),
             got=str(found.got),
+            contradicted=found.contradicted,
         )
         for one, where in asked
         if where is not None
@@ -115,11 +124,12 @@ def compare(truth: Truth, blueprint: ApiBlueprint | None) -> list[Answer]:
 
 @dataclass(frozen=True)
 class _World:
-    """Our streams and theirs by name, and the subjects of the gaps that we name."""
+    """Our streams and theirs by name, the subjects of the gaps that we name, and the document's parameters."""
 
     ours: dict[str, Stream]
     theirs: dict[str, TrueStream]
     gaps: frozenset[str]
+    offered: Offered
 
 
 def _place(stream: Stream) -> Place:
@@ -161,7 +171,22 @@ def _pagination(truth: TrueStream, ours: Stream | None, world: _World) -> Iterat
         stated = declared and all(truth.declared.get(flag, True) for flag in needed)
         answered = _answered(got) if got is not None and kind == "right" else {}
         verdict = _worst(_part(asked[part], answered.get(part)) for part in asked) if kind == "right" else kind
-        yield _Finding(Fact.PARAMETERS, verdict, stated, asked, answered or got, confidence)
+        against = truth.place is not None and _against_document(asked, answered, world.offered.get(truth.place))
+        yield _Finding(Fact.PARAMETERS, verdict, stated, asked, answered or got, confidence, against)
+
+
+def _against_document(
+    asked: Mapping[str, str], answered: Mapping[str, str], offered: frozenset[str] | None
+) -> bool:
+    """Whether all that differs is a name that the document does not have, where ours it has."""
+    differing = [part for part in asked if asked[part] != answered.get(part)]
+    return (
+        offered is not None
+        and bool(differing)
+        and all(
+            part != "next" and asked[part] not in offered and answered.get(part) in offered for part in differing
+        )
+    )
 
 
 def _asked(truth: TruePagination) -> dict[str, str]:

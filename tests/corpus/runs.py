@@ -19,6 +19,8 @@ from infra.cli.client import Gateway
 from infra.cli.describe import describe
 from infra.runtime.documents import load
 from services.research.openapi.engine import infer
+from tests.corpus.compare import Offered
+from tests.corpus.truth import place
 
 Say = Callable[[str], None]
 
@@ -54,6 +56,14 @@ def research(document: str, path: Path) -> tuple[Run, ApiBlueprint | None]:
     seconds = time.monotonic() - began
     found = Run(document, "researched", seconds, streams=len(blueprint.streams), gaps=len(blueprint.gaps))
     return found, blueprint
+
+
+def offered(document: str, path: Path) -> Offered:
+    """The parameters of each operation of a document."""
+    return {
+        place(operation.method, operation.path): frozenset(parameter["name"] for parameter in operation.parameters)
+        for operation in load(path.read_bytes(), where=document).operations()
+    }
 
 
 async def pipeline(document: str, path: Path, gateway: Gateway, output: Path, timeout_s: float, say: Say) -> Run:

@@ -47,12 +47,14 @@ def tally(answers: Iterable[Answer], fact: Fact, *, declared: bool | None = None
 @dataclass(frozen=True)
 class Calibration:
     """Of ``answered`` answers with a confidence ``high`` are sure (`HIGH`), and ``high_right`` of those right;
-    ``right`` counts all that are right."""
+    ``right`` counts all that are right, ``contradicted`` the sure ones that differ from the truth because the
+    document does."""
 
     answered: int
     high: int
     high_right: int
     right: int
+    contradicted: int
 
 
 def calibration(answers: Iterable[Answer]) -> Calibration:
@@ -65,4 +67,5 @@ def calibration(answers: Iterable[Answer]) -> Calibration:
         high=len(high),
         high_right=sum(answer.verdict == "right" for answer in high),
         right=sum(answer.verdict == "right" for answer in given),
+        contradicted=sum(answer.contradicted for answer in high),
     )

@@ -110,6 +110,20 @@ def test_a_size_that_we_do_not_ask_for_is_missing_not_wrong() -> None:
     assert verdicts(true_stream(), ours=ours)[Fact.PARAMETERS] == "gap"
 
 
+def test_a_name_that_only_the_truth_knows_is_wrong_and_contradicts_the_document() -> None:
+    pagination = {"type": "offset_increment", "request_param": "skip", "size_param": "page_size"}
+    truth = Truth.model_validate({"name": "sample", "streams": [true_stream(pagination=pagination)]})
+
+    def found(*offered: str) -> tuple[str, bool]:
+        answers = compare(truth, blueprint(OURS), {("GET", "/users"): frozenset(offered)})
+        (answer,) = (answer for answer in answers if answer.fact is Fact.PARAMETERS)
+        return answer.verdict, answer.contradicted
+
+    assert found("skip", "take") == ("wrong", True)
+    assert found("skip", "take", "page_size") == ("wrong", False)
+    assert found("skip") == ("wrong", False)
+
+
 def test_the_place_of_the_next_cursor_counts_without_the_remark_behind_it() -> None:
     cursor = CursorPagination(param="cursor", path=("meta", "next"))
     ours = blueprint(stream("users", path="/users", pagination=cursor))

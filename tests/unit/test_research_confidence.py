@@ -19,6 +19,7 @@ LISTS = {f"/extra{number}": get(array(THING)) for number in range(9)}
     ("item", "sure"),
     [
         pytest.param(get(array(THING), PAGE, SIZE), True, id="page and size"),
+        pytest.param(get(None, PAGE, SIZE), False, id="a response of which nothing is said"),
         pytest.param(get(array(THING), PAGE), False, id="a name alone"),
         pytest.param(get(array(THING)), False, id="silence"),
         pytest.param(

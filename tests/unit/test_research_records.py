@@ -139,6 +139,12 @@ def test_rows_that_tie_others_together_have_a_key_of_all(record: Any, key: Any) 
     assert stream("/memberships", get(array(record))).primary_key.value == key
 
 
+def test_a_row_that_counts_is_known_by_its_name() -> None:
+    counted = obj(name="string", count="integer", type="string")
+    assert stream("/bounces", get(array(counted))).primary_key.value == (("name",),)
+    assert stream("/bounces", get(array(obj(name="string", type="string")))).primary_key.value is None
+
+
 def test_a_name_is_less_sure_below_a_parent() -> None:
     item = get(obj(name="string"), variable("repo"), variable("name"))
     record = obj(name="string", sha="string")

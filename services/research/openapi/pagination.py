@@ -16,7 +16,7 @@ from contracts.blueprint import (
     PageNumberPagination,
     Pagination,
 )
-from services.research.openapi.endpoint import Endpoint, Param, at_path
+from services.research.openapi.endpoint import Endpoint, Param, at_path, tells_structure
 from services.research.openapi.paging_cursor import Signals, cursor_candidates, place_of
 from services.research.openapi.paging_habits import Habits, names_link_header
 from services.research.openapi.paging_numbers import first_number, page_size
@@ -133,6 +133,7 @@ def _by_number(signals: Signals, keyset: JsonPath | None) -> Iterator[Candidate[
         )
         counted = bool(fields.total_pages or fields.total)
         confidence = 0.76 + (0.07 if size else 0.0) + (0.04 if counted else 0.0) + (0.03 if stated else 0.0)
+        confidence -= 0.1 if _silent(signals.endpoint) else 0.0
         yield candidate(page, confidence, param.evidence())
         other = page.model_copy(update={"start": 1 - start})
         yield candidate(other, 0.3, param.evidence("the other way of counting"))
@@ -147,7 +148,7 @@ def _by_number(signals: Signals, keyset: JsonPath | None) -> Iterator[Candidate[
             location=place_of(param),
         )
         confidence = 0.76 + (0.08 if size else -0.06) + (0.04 if fields.total else 0.0) + (0.03 if stated else 0.0)
-        confidence -= 0.1 if params.page is not None else 0.0
+        confidence -= 0.1 if params.page is not None or _silent(signals.endpoint) else 0.0
         if keyset is not None:
             last = LastRecordPagination(
                 param=param.name, field=keyset, size=size, has_more_path=signals.more, location=place_of(param)
@@ -155,6 +156,11 @@ def _by_number(signals: Signals, keyset: JsonPath | None) -> Iterator[Candidate[
             yield candidate(last, 0.82, param.evidence(f"it is compared with the field {'.'.join(keyset)}"))
             confidence -= 0.3
         yield candidate(offset, confidence, param.evidence())
+
+
+def _silent(endpoint: Endpoint) -> bool:
+    """Whether nothing is said of the response: there a member may say how to go on."""
+    return not tells_structure(endpoint.response)
 
 
 def _named_field(endpoint: Endpoint, records: JsonPath, param: Param | None) -> JsonPath | None:

@@ -22,6 +22,9 @@ _FACETS = vocabulary(
 """``/ports/statuses`` tells one thing more of each port: its rows are ports."""
 
 
+_COUNTED = vocabulary("count total quantity")
+_TALLY = 4
+"""Fields at most, of a row that says how many there are of something."""
 _WRAPPING = vocabulary("node item resource record entity object metadata meta sys")
 
 
@@ -72,7 +75,7 @@ def primary_key_candidates(
             evidence.append(detail.evidence)
         found.append(candidate(((name,),), score, *evidence))
     if all(option.confidence < _SURE for option in found):
-        found += _of_others(endpoint, properties, record_noun)
+        found += [*_of_others(endpoint, properties, record_noun), *_of_tally(endpoint, properties)]
     return found
 
 
@@ -139,6 +142,19 @@ def _of_others(endpoint: Endpoint, properties: dict[str, Any], record_noun: tupl
     return [
         candidate(tied, 0.58 - 0.05 * others, endpoint.evidence("the record ties these together, and little else"))
     ]
+
+
+def _of_tally(endpoint: Endpoint, properties: dict[str, Any]) -> Keys:
+    """``{"name": ..., "count": ...}``: one row for each name. Below a parent the names come again."""
+    counts = [name for name, schema in properties.items() if type_of(schema) in ("integer", "number")]
+    counted = any(words(name)[-1:] and words(name)[-1] in _COUNTED for name in counts)
+    named = [
+        name for name, schema in properties.items() if words(name) == ("name",) and type_of(schema) == "string"
+    ]
+    if not named or not counted or len(properties) > _TALLY or endpoint.variables:
+        return []
+    note = "how many there are of each: one row for a name"
+    return [candidate(((named[0],),), 0.6, endpoint.response_evidence((named[0],), note))]
 
 
 def _id_of(schema: dict[str, Any]) -> str | None:
