@@ -7,13 +7,14 @@ the asker knows of: the store answers when its copy has reached it, or refuses w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from contracts.base import Frozen, PipelineId, Sha256, Slug
 from contracts.envelope import Envelope
-from contracts.pipeline import PipelineState, Status
+from contracts.pipeline import PipelineState, Status, fold
 
 R = TypeVar("R")
 
@@ -74,6 +75,36 @@ class HistoryPage(Frozen):
     position: int
 
 
+class Place(Frozen):
+    """In the histories of all pipelines: the facts of the one whose first fact is at sequence ``begun`` are read up
+    to position ``after``, those of all that began before it completely."""
+
+    begun: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0)
+
+
+class HistoriesQuery(Query, Place):
+    """At most ``limit`` facts from there on, one pipeline after another in the order of their first facts."""
+
+    limit: int = Field(default=1000, ge=1, le=2000)
+
+
+class History(Frozen):
+    """The next facts of ``pipeline`` (a fork's begin with those that it shares). ``unreadable`` says why there are
+    none: the code of the store is too old for them."""
+
+    pipeline: PipelineId
+    facts: tuple[Recorded, ...]
+    unreadable: str | None = None
+
+
+class HistoriesPage(Frozen):
+    """A history that is not complete goes on as the first of the page after ``next``; ``None``: that was all."""
+
+    histories: tuple[History, ...]
+    next: Place | None = None
+
+
 class StateQuery(Query):
     """The state after ``at`` facts (1..n), or after all of them."""
 
@@ -82,13 +113,30 @@ class StateQuery(Query):
 
 
 class StateAnswer(Frozen):
-    """``position`` and ``sequence`` are those of the last fact folded; ``updated`` is its time."""
+    """``position`` and ``sequence`` are those of the last fact folded; ``updated`` is its time. ``submitted`` is that
+    of the pipeline's own first fact (of a fork: when it was forked), if that is among them."""
 
     state: PipelineState
     position: int
     sequence: int
     submitted: AwareDatetime
     updated: AwareDatetime
+
+    @classmethod
+    def of(cls, pipeline: str, events: Sequence[Envelope], sequence: int) -> StateAnswer:
+        """After ``events``, the first facts of ``pipeline``, the last of which is at ``sequence``.
+
+        Raises:
+            UnknownFact: one of them is of a newer version than this code can read.
+        """
+        own = (event.time for event in events if event.pipeline == pipeline)
+        return cls(
+            state=fold(events),
+            position=len(events),
+            sequence=sequence,
+            submitted=next(own, events[0].time),
+            updated=events[-1].time,
+        )
 
 
 class PipelinesQuery(Query):
@@ -152,7 +200,8 @@ class MissingArtifact(Frozen):
 
 
 class Counts(Frozen):
-    """``missing`` artifacts are being looked for; ``problem`` says why the copy does not go on, if it does not."""
+    """``missing`` artifacts are being looked for; ``problem`` says why the copy does not go on, if it does not.
+    ``ledgers``: how far the streams beside the log are copied, the last sequence of each."""
 
     facts: int
     last_sequence: int
@@ -160,10 +209,12 @@ class Counts(Frozen):
     pipelines: dict[Status, int]
     missing: tuple[MissingArtifact, ...] = ()
     problem: str | None = None
+    ledgers: dict[str, int] = {}
 
 
 QUERIES: dict[str, type[Query]] = {
     "history": HistoryQuery,
+    "histories": HistoriesQuery,
     "state": StateQuery,
     "pipelines": PipelinesQuery,
     "artifact": ArtifactQuery,

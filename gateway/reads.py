@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from contracts.envelope import UnknownFact
-from contracts.pipeline import fold
 from contracts.queries import (
     Counts,
     CountsQuery,
+    HistoriesPage,
+    HistoriesQuery,
     HistoryPage,
     HistoryQuery,
     PipelinesPage,
@@ -57,6 +58,17 @@ class Reads:
         last = page[-1].position if page else after
         return HistoryPage(events=tuple(page), next=last if last < len(facts) else None, position=len(facts))
 
+    async def histories(self, query: HistoriesQuery) -> HistoriesPage:
+        """Facts of all pipelines, one pipeline after another. Only the store can tell.
+
+        Raises:
+            Problem: 503.
+        """
+        try:
+            return await self._store.ask("histories", query, HistoriesPage)
+        except Refused as refused:
+            raise refused.problem() from None
+
     async def state(self, pipeline: str, *, at: int | None = None) -> StateAnswer:
         """The state after ``at`` facts, or after all.
 
@@ -72,16 +84,9 @@ class Reads:
             raise not_found(f"pipeline {pipeline} has {len(facts)} facts, there is none at {at}")
         facts = facts[:at]
         try:
-            state = fold(fact.event for fact in facts)
+            return StateAnswer.of(pipeline, [fact.event for fact in facts], facts[-1].sequence)
         except UnknownFact as error:
             raise unavailable(error.what) from None
-        return StateAnswer(
-            state=state,
-            position=len(facts),
-            sequence=facts[-1].sequence,
-            submitted=facts[0].event.time,
-            updated=facts[-1].event.time,
-        )
 
     async def pipelines(self, query: PipelinesQuery) -> PipelinesPage:
         """A page of the list. A copy that lags behind is shown as it is rather than not at all.
@@ -109,7 +114,10 @@ class Reads:
         return await self._store.ask("counts", CountsQuery(), Counts)
 
     async def _from_log(self, pipeline: str, refused: Refused) -> list[Recorded]:
-        facts = await self._log.history(pipeline)
+        try:
+            facts = await self._log.whole_history(pipeline)
+        except UnknownFact as error:
+            raise unavailable(error.what) from None
         if not facts:
             raise refused.problem()
         return [Recorded(sequence=seq, position=n, event=event) for n, (seq, event) in enumerate(facts, start=1)]

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from contracts import subjects
 from contracts.envelope import Envelope
 from contracts.errors import Transient
-from contracts.events import PipelineForked
+from contracts.lineage import MAX_GENERATIONS, forked
 from contracts.pipeline import PipelineState
 from infra.runtime.direct import DirectReader
 
@@ -105,6 +105,25 @@ class EventLog:
         facts, _ = await self.read(pipeline, after)
         return facts
 
+    async def whole_history(
+        self, pipeline: str, *, generations: int = MAX_GENERATIONS
+    ) -> list[tuple[int, Envelope]]:
+        """The pipeline's facts from its first on; a fork's begin with those that it shares with its parent.
+
+        Raises:
+            StreamUnavailable: the bus did not answer.
+            UnknownFact: a fork is of a version newer than this code.
+        """
+        own = await self.history(pipeline)
+        return await self.shared(own[0][1], generations=generations) + own if own else []
+
+    async def shared(self, first: Envelope, *, generations: int = MAX_GENERATIONS) -> list[tuple[int, Envelope]]:
+        """What a pipeline whose ``first`` own fact this is has from its parent: nothing, if it is no fork."""
+        fork = forked(first)
+        if fork is None or not generations:
+            return []
+        return (await self.whole_history(fork.parent, generations=generations - 1))[: fork.at]
+
     async def read(self, pipeline: str, after: int = 0) -> tuple[list[tuple[int, Envelope]], int]:
         """`history`, and the sequence of the last message, be it an envelope or not: what an append must expect."""
         stored = await self._reader.since(subjects.EVENTS_STREAM, subjects.history(pipeline), after + 1)
@@ -177,17 +196,12 @@ class States:
             await asyncio.sleep(min(0.01 * 2**attempt, 0.5))
         raise Transient(f"the log has message {at_least} but does not show it yet", where=pipeline)
 
-    async def _fold(
-        self, state: PipelineState, facts: list[tuple[int, Envelope]], *, upto: int | None = None
-    ) -> PipelineState:
-        """Fold ``facts`` on ``state``, at most up to position ``upto``; a fork starts from its parent's state."""
+    async def _fold(self, state: PipelineState, facts: list[tuple[int, Envelope]]) -> PipelineState:
+        """Fold ``facts`` on ``state``; a fork starts from what it shares with its parent."""
         for _, envelope in facts:
-            if state.position == upto:
-                break
-            if envelope.type == PipelineForked.TYPE and state.position == 0:
-                fork = PipelineForked.model_validate(envelope.data)
-                history = await self._log.history(fork.parent)
-                state = await self._fold(state, history, upto=fork.at)
+            if state.position == 0:
+                for _, inherited in await self._log.shared(envelope):
+                    state = self._evolve(state, inherited)
             state = self._evolve(state, envelope)
         return state
 
@@ -198,7 +212,7 @@ class States:
         """
         pipeline = envelope.pipeline
         folded = self._states.get(pipeline) if previous else Folded(PipelineState(), 0)
-        if folded is None or folded.last != previous or envelope.type == PipelineForked.TYPE:
+        if folded is None or folded.last != previous or (not previous and forked(envelope)):
             return None
         return self._keep(pipeline, Folded(self._evolve(folded.state, envelope), sequence))
 

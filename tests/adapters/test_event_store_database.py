@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
+from contracts import events as e
 from contracts.artifacts import ArtifactRef
-from contracts.envelope import Envelope, UnknownFact
+from contracts.envelope import Envelope, UnknownFact, wrap
 from contracts.pipeline import Status, fold
 from contracts.queries import (
     MAX_CHUNK_BYTES,
@@ -27,7 +28,7 @@ from services.event_store.database import read
 from services.event_store.database.copy import Copy, Message
 from services.event_store.database.engine import open_engine
 from services.event_store.errors import Diverged, Gap
-from tests.support.facts import interleaved, life, pipeline_id, subject
+from tests.support.facts import START, interleaved, life, pipeline_id, subject
 from tests.support.postgres import NoPostgres, postgres
 
 
@@ -256,3 +257,53 @@ def test_sqlite_is_durable_and_lets_readers_read_while_it_is_written(tmp_path: P
         assert read.counts(engine).missing == ()
     assert len(read.counts(engine).missing) == 1
     engine.dispose()
+
+
+# --- forks --------------------------------------------------------------------------------------
+
+
+def forked(number: int, parent: int, at: int) -> list[Envelope]:
+    """A fork that said two things of its own."""
+    id = pipeline_id(number)
+    facts = (e.PipelineForked(parent=pipeline_id(parent), at=at), e.PipelinePauseRequested())
+    return [
+        wrap(fact, id=f"{number}/{n}", pipeline=id, source="gateway", time=START, causation=None)
+        for n, fact in enumerate(facts)
+    ]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_a_fork_shares_its_parents_facts_by_reference(engine: Engine, batch: int) -> None:
+    """Of a fork of a fork, too, within what that one shares (at 3) and beyond it (at 6), in batches of any size."""
+    parent, child = life(pipeline_id(1)), forked(2, parent=1, at=5)
+    early, late = forked(3, parent=2, at=3), forked(4, parent=2, at=6)
+    log = messages([*parent, *child, *early, *late])
+    copy = Copy(engine)
+    for start in range(0, len(log), batch):
+        copy.append(log[start : start + batch])
+
+    whole = {2: [*parent[:5], *child], 3: [*parent[:3], *early], 4: [*parent[:5], child[0], *late]}
+    for number, events in whole.items():
+        history = read.history(engine, HistoryQuery(pipeline=pipeline_id(number)))
+        assert [recorded.event for recorded in history.events] == events
+        assert [recorded.position for recorded in history.events] == list(range(1, len(events) + 1))
+        for at in range(1, len(events) + 1):
+            answer = read.state(engine, StateQuery(pipeline=pipeline_id(number), at=at))
+            assert answer.state == fold(events[:at])
+            page = read.history(engine, HistoryQuery(pipeline=pipeline_id(number), after=at - 1, limit=2))
+            assert [recorded.event for recorded in page.events] == events[at - 1 : at + 1]
+            assert page.next == (at + 1 if at + 1 < len(events) else None)
+    assert len(copy.stored(0, 100)) == len(log), "a shared fact was copied"
+    assert [row.previous for row in copy.stored(len(parent), 2)] == [0, len(parent) + 1]
+    listed = read.pipelines(engine, PipelinesQuery()).pipelines
+    assert [(line.name, line.position) for line in listed] == [("acme", 8), ("acme", 5), ("acme", 7), ("acme", 12)]
+    assert (
+        Copy(engine).append(messages(forked(5, 4, 7), start=len(log) + 1)) == len(log) + 2
+    )  # read from the tables
+
+
+def test_forks_of_each_other_end(engine: Engine) -> None:
+    """Nobody of ours writes such a log; reading it must end all the same."""
+    Copy(engine).append(messages([*forked(1, parent=2, at=9), *forked(2, parent=1, at=9)]))
+    for number in (1, 2):
+        assert read.history(engine, HistoryQuery(pipeline=pipeline_id(number))).position <= 5

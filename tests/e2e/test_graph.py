@@ -17,7 +17,7 @@ from infra.runtime.permissions import ADMIN
 from infra.runtime.provision import provision
 from tests.support.graph import Stage, stage
 from tests.support.nats import fast
-from tests.support.scripted import GRAPH, Scenario, decided, transient
+from tests.support.scripted import GRAPH, Scenario, bad_code, decided, transient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -134,13 +134,46 @@ async def test_task_that_arrives_in_a_pause_is_done_after_it(theatre: Stage) -> 
     ]  # fmt: skip
 
 
-async def test_fork_goes_on_from_its_parents_past(theatre: Stage) -> None:
-    parent = await theatre.submit(Scenario("parent", ""))
+async def test_fork_at_each_fact_of_a_finished_pipeline_ends(theatre: Stage) -> None:
+    """All at once, and each a fork of the fork before it in turn: what is shared is not copied, what is its own is
+    there once, and nothing of the parent's changes."""
+    repaired = Scenario("parent", "", script={Service.TEST_REVIEWER: [bad_code()]})
+    parent = await theatre.submit(repaired)
     await theatre.end(parent)
-    position = [fact.type for fact in await theatre.facts(parent)].index(e.TestsPassed.TYPE) + 1
+    before = await theatre.facts(parent)
 
-    child = await theatre.fork(parent, position)
-    state = await theatre.end(child)
+    forks = [await theatre.fork(parent, at) for at in range(1, len(before))]
+    states = [await theatre.end(fork) for fork in forks]
 
-    assert state.status is Status.SUCCESS
-    assert decided(await theatre.facts(child)) == ["test_review", "review", "publish:success", "completed:success"]
+    assert {state.status for state in states} == {Status.SUCCESS}
+    ids = [fact.id for fact in before]
+    for at, fork in enumerate(forks, start=1):
+        own = await theatre.facts(fork)
+        assert [fact.type for fact in own].count(e.PipelineForked.TYPE) == 1 == sum(f.type in e.FINAL for f in own)
+        assert {fact.pipeline for fact in own} == {fork}
+        assert [fact.id for _, fact in await theatre.bus.log.whole_history(fork)][:at] == ids[:at]
+        ids += [fact.id for fact in own]
+    assert len(set(ids)) == len(ids)
+    assert await theatre.facts(parent) == before
+
+
+async def test_fork_of_a_fork_goes_on_from_what_both_share(theatre: Stage) -> None:
+    """Before, at and after the point where the parent was forked itself."""
+    first = await theatre.submit(Scenario("first", ""))
+    await theatre.end(first)
+    types = [fact.type for fact in await theatre.facts(first)]
+    tested = types.index(e.TestsPassed.TYPE) + 1
+    second = await theatre.fork(first, tested)
+    await theatre.end(second)
+    after = ["review", "publish:success", "completed:success"]
+    assert decided(await theatre.facts(second)) == ["test_review", *after]
+
+    for at, decisions in {
+        1: ["research", "tests:GENERATE", *after],
+        tested: ["test_review", *after],
+        tested + 1: ["test_review", *after],  # `pipeline.forked` itself is shared
+        tested + 3: after,  # the parent's own answer to test_review
+    }.items():
+        third = await theatre.fork(second, at)
+        assert (await theatre.end(third)).status is Status.SUCCESS
+        assert decided(await theatre.facts(third)) == decisions

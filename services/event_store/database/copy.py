@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,12 +12,14 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.artifacts import ArtifactRef
-from contracts.envelope import Envelope
+from contracts.envelope import Envelope, UnknownFact
+from contracts.events import PipelineForked
+from contracts.lineage import forked
 from services.event_store.database.folded import Folded, Recent
-from services.event_store.database.tables import ArtifactRow, EventRow, MissingRow, PipelineRow
+from services.event_store.database.lineage import EVENTS, facts
+from services.event_store.database.tables import ArtifactRow, MissingRow, PipelineRow
 from services.event_store.errors import Diverged, Gap
 
-EVENTS: Table = EventRow.__table__  # type: ignore[attr-defined]
 PIPELINES: Table = PipelineRow.__table__  # type: ignore[attr-defined]
 ARTIFACTS: Table = ArtifactRow.__table__  # type: ignore[attr-defined]
 MISSING: Table = MissingRow.__table__  # type: ignore[attr-defined]
@@ -111,13 +113,15 @@ class Copy:
                 fresh = _continue(connection, batch, last)
                 if not fresh:
                     return last
-                changes = self._fold(connection, fresh)
-                connection.execute(insert(EVENTS), [_row(change) for change in changes])
-                _summarise(connection, changes)
+                now: dict[str, Folded] = {}
+                for part in _parts(fresh):
+                    changes = self._fold(connection, part, now)
+                    connection.execute(insert(EVENTS), [_row(change) for change in changes])
+                    _summarise(connection, changes)
         except BaseException:
             self._recent.clear()
             raise
-        self._recent.update({change.message.pipeline: change.after for change in changes})
+        self._recent.update(now)
         return fresh[-1].sequence
 
     def refold_unreadable(self) -> int:
@@ -129,12 +133,14 @@ class Copy:
                 connection.execute(PIPELINES.update().where(PIPELINES.c.id == pipeline).values(**values))
         return len(rows)
 
-    def _fold(self, connection: Connection, fresh: Iterable[Message]) -> list[Change]:
-        now: dict[str, Folded] = {}
+    def _fold(self, connection: Connection, part: Iterable[Message], now: dict[str, Folded]) -> list[Change]:
+        """What each message changes; ``now`` has each pipeline as this batch left it so far, and is brought on."""
         changes = []
-        for message in fresh:
+        for message in part:
             name = message.pipeline
             before = now.get(name) or self._recent.get(name) or _read(connection, name)
+            if before.position == 0 and message.event is not None:
+                before = _inherited(connection, before, message.event)
             now[name] = before.add(message.sequence, message.event)
             changes.append(Change(message, before, now[name]))
         return changes
@@ -199,14 +205,39 @@ def _continue(connection: Connection, batch: Sequence[Message], last: int) -> li
     return fresh
 
 
+def _parts(batch: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """``batch`` in order, parted before each fork: what a fork shares must be in the database when it is folded."""
+    start = 0
+    for number, message in enumerate(batch):
+        if number > start and message.event is not None and message.event.type == PipelineForked.TYPE:
+            yield batch[start:number]
+            start = number
+    yield batch[start:]
+
+
 def _read(connection: Connection, pipeline: str) -> Folded:
     """The pipeline as the copy has it, from the beginning."""
     query = select(EVENTS.c.sequence, EVENTS.c.position, EVENTS.c.payload).where(EVENTS.c.pipeline == pipeline)
     folded = Folded()
     for row in connection.execute(query.order_by(EVENTS.c.sequence)):
         event = None if row.position is None else Envelope.decode(row.payload)
+        if folded.position == 0 and event is not None:
+            folded = _inherited(connection, folded, event)
         folded = folded.add(row.sequence, event)
     return folded
+
+
+def _inherited(connection: Connection, folded: Folded, first: Envelope) -> Folded:
+    """``folded`` with the facts that the pipeline whose ``first`` fact this is shares with its parent: they move
+    its state and its position, but lie at no sequence of its own."""
+    try:
+        fork = forked(first)
+    except UnknownFact:
+        return folded  # nor can it be folded itself
+    shared = Folded()
+    for row in facts(connection, fork.parent, upto=fork.at) if fork else ():
+        shared = shared.add(row.sequence, Envelope.decode(row.payload))
+    return replace(shared, sequence=folded.sequence)
 
 
 def _row(change: Change) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select
 
 from contracts.envelope import Envelope
-from contracts.pipeline import Status, fold
+from contracts.pipeline import Status
 from contracts.queries import (
     MAX_CHUNK_BYTES,
     MAX_PAGE_BYTES,
@@ -26,6 +26,8 @@ from contracts.queries import (
     StateQuery,
 )
 from services.event_store.database.copy import ARTIFACTS, EVENTS, MISSING, PIPELINES
+from services.event_store.database.ledger import ledgers
+from services.event_store.database.lineage import facts
 
 MISSING_SHOWN = 20
 
@@ -41,13 +43,7 @@ def history(engine: Engine, query: HistoryQuery) -> HistoryPage:
     """
     with engine.connect() as connection:
         position = _position(connection, query.pipeline)
-        rows = connection.execute(
-            select(EVENTS.c.sequence, EVENTS.c.position, EVENTS.c.payload)
-            .where(EVENTS.c.pipeline == query.pipeline, EVENTS.c.position > query.after)
-            .order_by(EVENTS.c.position)
-            .limit(query.limit)
-        )
-        events = _until_full(rows.all())
+        events = _until_full(facts(connection, query.pipeline, after=query.after, limit=query.limit))
     last = events[-1].position if events else query.after
     return HistoryPage(events=tuple(events), next=last if last < position else None, position=position)
 
@@ -64,19 +60,9 @@ def state(engine: Engine, query: StateQuery) -> StateAnswer:
         at = query.at or position
         if at > position:
             raise NotHere(f"pipeline {query.pipeline} has {position} facts, there is none at {at}")
-        rows = connection.execute(
-            select(EVENTS.c.sequence, EVENTS.c.payload)
-            .where(EVENTS.c.pipeline == query.pipeline, EVENTS.c.position <= at)
-            .order_by(EVENTS.c.position)
-        ).all()
+        rows = list(facts(connection, query.pipeline, upto=at))
     events = [Envelope.decode(row.payload) for row in rows]
-    return StateAnswer(
-        state=fold(events),
-        position=at,
-        sequence=rows[-1].sequence,
-        submitted=events[0].time,
-        updated=events[-1].time,
-    )
+    return StateAnswer.of(query.pipeline, events, rows[-1].sequence)
 
 
 def pipelines(engine: Engine, query: PipelinesQuery) -> PipelinesPage:
@@ -132,6 +118,7 @@ def counts(engine: Engine, problem: str | None = None) -> Counts:
             pipelines={status: found.get(status, 0) for status in Status},
             missing=tuple(MissingArtifact.model_validate(dict(row)) for row in missing),
             problem=problem,
+            ledgers={ledger.stream: ledger.last_sequence() for ledger in ledgers(engine)},
         )
 
 
