@@ -17,11 +17,15 @@ async def up(data: Path, output: Path, port: int, console: Console) -> int:
     """Run the stack until it is interrupted."""
     began = monotonic()
     console.print("[dim]starting nats-server, nine services and the gateway[/]")
-    async with running_stack(StackConfig.at(data, output, port)) as stack:
+
+    def say(message: str) -> None:
+        console.print(message, style="yellow", markup=False, soft_wrap=True)
+
+    async with running_stack(StackConfig.at(data, output, port), say) as stack:
         console.print(
             f"[green]ready[/] in {monotonic() - began:.1f} s: [bold]{stack.url}[/]  (Ctrl-C stops everything)"
         )
-        await stack.keep(lambda message: console.print(f"[yellow]{message}[/]"))
+        await stack.run()
     return 0
 
 
@@ -34,9 +38,10 @@ def ps(data: Path, as_json: bool, console: Console) -> int:
     if url is None:
         console.print(f"no stack runs on {data}; start one with [bold]connectors up[/]")
         return 1
-    table = Table("service", "pid", "state", title=url, box=None)
+    table = Table("service", "pid", "state", "restarts", "ended with", title=url, box=None)
     for process in processes:
         style = {"ready": "green", "exited": "red"}.get(process.state, "yellow")
-        table.add_row(process.service, str(process.pid), f"[{style}]{process.state}[/]")
+        restarts = str(process.restarts) if process.restarts else ""
+        table.add_row(process.service, str(process.pid), f"[{style}]{process.state}[/]", restarts, process.ended)
     console.print(table)
     return 0

@@ -26,13 +26,18 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from contracts.errors import Permanent
+from contracts.errors import Transient
 from infra.runtime.processes import die_with_parent, name_process
 
 PRELOADED = "infra.runtime.service"
+
+
+class ForkFailed(Transient):
+    """Nothing was started; the next attempt makes a new server."""
 
 
 class Forked:
@@ -59,48 +64,42 @@ class Forked:
                 os.kill(self.pid, number)
 
 
-class ForkServer:
-    """Starts processes by forking; all of them end with it, and it ends with whoever made it, even by SIGKILL."""
+class _Server:
+    """One process that forks, and what it was asked for."""
 
-    def __init__(self) -> None:
-        self._server: asyncio.subprocess.Process | None = None
-        self._listening: asyncio.Task[None] | None = None
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.over = False
+        self.listening = asyncio.create_task(self._listen())
         self._asked: deque[asyncio.Future[Forked]] = deque()
-        self._starting = asyncio.Lock()
 
-    async def start(self, module: str, env: Mapping[str, str], log: Path) -> Forked:
-        """Run ``python -m module`` with ``env``, its output appended to ``log``.
-
-        Raises:
-            Permanent: the server ended meanwhile.
-        """
-        async with self._starting:
-            server = await self._running()
-        assert server.stdin is not None
-        answer: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
-        self._asked.append(answer)
-        server.stdin.write(json.dumps({"module": module, "env": dict(env), "log": str(log)}).encode() + b"\n")
-        return await answer
-
-    async def _running(self) -> asyncio.subprocess.Process:
-        if self._server is None or self._server.returncode is not None:
-            self._server = await asyncio.create_subprocess_exec(
+    @classmethod
+    async def started(cls) -> _Server:
+        return cls(
+            await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "infra.runtime.fork_server",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
-            self._listening = asyncio.create_task(self._listen(self._server))
-        return self._server
+        )
 
-    async def _listen(self, server: asyncio.subprocess.Process) -> None:
+    async def fork(self, module: str, env: Mapping[str, str], log: Path) -> Forked:
+        assert self.process.stdin is not None
+        answer: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
+        self._asked.append(answer)
+        request = {"module": module, "env": dict(env), "log": str(log)}
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        return await answer
+
+    async def _listen(self) -> None:
         """Until the server ends. What it forked must not go on without it: nobody would see the end of it."""
-        assert server.stdout is not None
+        assert self.process.stdout is not None
         forked: dict[int, Forked] = {}
-        async for line in server.stdout:
+        async for line in self.process.stdout:
             told = json.loads(line)
             if "started" in told:
                 process = forked[told["started"]] = Forked(told["started"])
@@ -109,26 +108,66 @@ class ForkServer:
                     answer.set_result(process)
             else:
                 forked.pop(told["ended"]).end(told["code"])
-        await server.wait()
+        self.over = True
+        await self.process.wait()
         for process in forked.values():
             process.send_signal(signal.SIGKILL)
             process.end(-signal.SIGKILL)
         for answer in self._asked:
             if not answer.cancelled():
-                answer.set_exception(Permanent("the process that all services are forked from ended"))
-        self._asked.clear()
+                answer.set_exception(ForkFailed("the process that all services are forked from ended meanwhile"))
+
+
+class ForkServer:
+    """Starts processes by forking; all of them end with it, and it ends with whoever made it, even by SIGKILL."""
+
+    name = "fork-server"
+
+    def __init__(self) -> None:
+        self._server: _Server | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the server that runs, or None."""
+        return None if self._server is None or self._server.over else self._server.process.pid
+
+    async def start(self) -> None:
+        """Let a server begin to load, if none runs."""
+        await self._running()
+
+    async def wait(self) -> int:
+        """The return code of the server that was started last, once it has ended."""
+        assert self._server is not None
+        return await self._server.process.wait()
+
+    async def ready(self) -> bool:
+        """Whether it runs: it loads while the first requests wait."""
+        return self.pid is not None
+
+    async def fork(self, module: str, env: Mapping[str, str], log: Path) -> Forked:
+        """Run ``python -m module`` with ``env``, its output appended to ``log``; starts a server if none runs.
+
+        Raises:
+            ForkFailed: the server ended meanwhile.
+        """
+        return await (await self._running()).fork(module, env, log)
+
+    async def _running(self) -> _Server:
+        async with self._starting:
+            if self._server is None or self._server.over:
+                self._server = await _Server.started()
+        return self._server
 
     async def __aenter__(self) -> Self:
-        """Let it begin to load."""
-        await self._running()
+        await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End the server, and with it whatever still runs."""
-        if self._server is not None and self._server.stdin is not None:
-            self._server.stdin.close()
-        if self._listening is not None:
-            await self._listening
+        if self._server is not None and self._server.process.stdin is not None:
+            self._server.process.stdin.close()
+            await self._server.listening
 
 
 # --- the server's side ------------------------------------------------------------------------------
@@ -181,10 +220,10 @@ def _tell(message: dict[str, Any]) -> None:
     os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
 
 
-def _become(request: Request) -> None:
+def _become(request: Request, server: int) -> None:
     """Go on as the requested module, as if it had been started by itself."""
     os.setsid()
-    die_with_parent()
+    die_with_parent(server)
     name_process(request.module.rpartition(".")[2])
     nothing = os.open(os.devnull, os.O_RDONLY)
     log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -202,8 +241,9 @@ def main() -> None:
     """Load, then fork until stdin ends."""
     importlib.import_module(PRELOADED)
     gc.freeze()  # what is loaded is never garbage: looking at it would copy its pages in each child
+    server = os.getpid()
     if request := _serve():
-        _become(request)
+        _become(request, server)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ a password; passwords are in files of mode 0600, never in arguments.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ import sys
 import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from contracts.errors import Permanent, Transient
@@ -29,6 +31,9 @@ from infra.runtime.processes import die_with_parent
 from infra.runtime.settings import BusSettings
 
 logger = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 60.0
+"""A server that was killed reads its whole store again before it is ready."""
 
 STOP_TIMEOUT_S = 10.0
 
@@ -61,6 +66,8 @@ class NatsServer:
 
     The port is kept over a restart; so are the passwords and the store.
     """
+
+    name = "nats-server"
 
     def __init__(
         self, folder: Path, *, port: int | None = None, sync_always: bool = True, max_store_bytes: int = 64 * 2**30
@@ -107,7 +114,16 @@ class NatsServer:
         finally:
             await self.stop()
 
-    async def start(self, *, timeout_s: float = 15.0) -> None:
+    async def ready(self) -> bool:
+        """Whether it runs: `start` has waited until it took connections."""
+        return self.pid is not None
+
+    async def wait(self) -> int:
+        """The return code of the server that was started last, once it has ended."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def start(self, *, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start the server and wait until it takes connections.
 
         Raises:
@@ -115,7 +131,7 @@ class NatsServer:
             ServerFailed: it ended, or was not ready in time; the end of its log says why.
         """
         config = self._write_config()
-        self._ports_file_glob_clear()
+        self._put_away_old_files()
         self._process = await asyncio.create_subprocess_exec(
             str(find_binary()),
             "--config",
@@ -124,15 +140,16 @@ class NatsServer:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in the terminal is for whoever started us; we stop the server last
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
         try:
             async with asyncio.timeout(timeout_s):
-                while not await self._ready():
+                while not await self._takes_connections():
                     if self._process.returncode is not None:
                         raise ServerFailed(f"nats-server ended: {self._log_end()}", where=str(self.folder))
                     await asyncio.sleep(0.01)
         except TimeoutError:
+            await self.kill()
             raise ServerFailed(f"nats-server was not ready: {self._log_end()}", where=str(self.folder)) from None
 
     async def stop(self) -> None:
@@ -154,7 +171,7 @@ class NatsServer:
             process.kill()
             await process.wait()
 
-    async def _ready(self) -> bool:
+    async def _takes_connections(self) -> bool:
         if self.port is None:
             self.port = self._chosen_port()
         if self.port is None:
@@ -175,9 +192,12 @@ class NatsServer:
                 return None  # not completely written yet
         return None
 
-    def _ports_file_glob_clear(self) -> None:
-        for file in (*self.folder.glob("nats-server_*.ports"), self.folder / "server.log"):
+    def _put_away_old_files(self) -> None:
+        """The log of the run before is kept: it may say why that one ended."""
+        for file in self.folder.glob("nats-server_*.ports"):
             file.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / "server.log").replace(self.folder / "server.log.previous")
 
     def _log(self) -> str:
         try:

@@ -1,7 +1,7 @@
 """The embedded stack: nats-server, the nine services and the gateway, each as a process of its own.
 
-A supervisor starts them, keeps them running, writes who they are into ``<data>/stack.json``, and leaves none of
-them behind: children die with it, even when it is killed.
+One process starts them, keeps them running (`infra.runtime.supervisor`), writes who they are into
+``<data>/stack.json``, and leaves none of them behind: children die with it, even when it is killed.
 """
 
 from __future__ import annotations
@@ -10,34 +10,41 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from contracts.errors import Permanent
 from contracts.services import Service
 from infra.runtime.fork_server import Forked, ForkServer
 from infra.runtime.nats_server import NatsServer
+from infra.runtime.supervisor import POLL_S, Backoff, Kept, Process, ProcessInfo, Say
 
 STOP_TIMEOUT_S = 5.0
-RESTART_BACKOFF_S = (0.5, 1, 2, 5, 10, 30)
-POLL_S = 0.05
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class StackConfig:
-    """Where the stack keeps its data and its output, and where the gateway listens (port 0: a free one)."""
+    """Where the stack keeps its data and its output, and where the gateway listens (port 0: a free one).
+
+    ``modules`` replaces what is run for a service (default: ``services.NAME``), ``environment`` is added to what
+    all services are started with.
+    """
 
     data: Path
     output: Path
     port: int = 8002
     host: str = "127.0.0.1"
+    modules: Mapping[Service, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    backoff: Backoff = field(default_factory=Backoff)
 
     @classmethod
     def at(cls, data: Path, output: Path, port: int = 8002) -> StackConfig:
@@ -48,57 +55,55 @@ class StackConfig:
     def state_file(self) -> Path:
         return self.data / "stack.json"
 
-
-@dataclass(frozen=True)
-class ProcessInfo:
-    """A row of ``connectors ps``; ``state`` is starting, ready or exited."""
-
-    service: str
-    pid: int
-    state: str
+    def module(self, service: Service) -> str:
+        """What ``python -m`` runs for ``service``."""
+        own = "gateway" if service is Service.GATEWAY else f"services.{service}"
+        return self.modules.get(service, own)
 
 
 class Child:
-    """One process of the stack, started anew when it dies."""
+    """The process of one service."""
 
     def __init__(
-        self, service: Service, env: Mapping[str, str], log: Path, health: Path | int, forks: ForkServer
+        self, name: str, module: str, env: Mapping[str, str], log: Path, health: Path | int, forks: ForkServer
     ) -> None:
-        self.name = service.value
-        self._module = "gateway" if service is Service.GATEWAY else f"services.{service}"
+        self.name = name
+        self._module = module
         self._env = env
         self._log = log
         self._health = health
         self._forks = forks
-        self.process: Forked | None = None
-        self.ready = False
-
-    async def start(self) -> None:
-        self.ready = False
-        self.process = await self._forks.start(self._module, self._env, self._log)
-
-    async def probe(self) -> bool:
-        """Ask the process whether it is ready; remembers a yes."""
-        self.ready = self.ready or await _answers_ready(self._health)
-        return self.ready
+        self._process: Forked | None = None
 
     @property
-    def info(self) -> ProcessInfo:
-        process = self.process
-        if process is None or process.returncode is not None:
-            return ProcessInfo(self.name, process.pid if process else 0, "exited")
-        return ProcessInfo(self.name, process.pid, "ready" if self.ready else "starting")
+    def pid(self) -> int | None:
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def start(self) -> None:
+        """
+        Raises:
+            ForkFailed: the process that it is forked from ended meanwhile.
+        """
+        self._process = await self._forks.fork(self._module, self._env, self._log)
+
+    async def wait(self) -> int:
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def ready(self) -> bool:
+        return await _answers_ready(self._health)
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL for what does not listen."""
-        if self.process is None or self.process.returncode is not None:
+        if self._process is None or self._process.returncode is not None:
             return
-        self.process.send_signal(signal.SIGTERM)
+        self._process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+            await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
-            self.process.send_signal(signal.SIGKILL)
-            await self.process.wait()
+            self._process.send_signal(signal.SIGKILL)
+            await self._process.wait()
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log, for an error message."""
@@ -106,52 +111,61 @@ class Child:
 
 
 class Stack:
-    """The running stack: ``url`` is the gateway's."""
+    """The running stack: ``url`` is the gateway's. Whatever of it dies is started again."""
 
-    def __init__(self, config: StackConfig, nats: NatsServer, children: list[Child], port: int) -> None:
-        self._config = config
-        self._nats = nats
-        self._children = children
+    def __init__(
+        self, config: StackConfig, forks: ForkServer, nats: NatsServer, children: list[Child], port: int, say: Say
+    ) -> None:
+        self.nats = nats
         self.url = f"http://{config.host}:{port}"
+        self._config = config
+        self._children = children
+        everything: list[Process] = [forks, nats, *children]
+        self._kept = [Kept(process) for process in everything]
+        self._say = say
+        self._keeping: asyncio.Task[None] | None = None
 
     def processes(self) -> list[ProcessInfo]:
-        return [ProcessInfo("nats-server", self._nats.pid or 0, "ready"), *(child.info for child in self._children)]
+        return [kept.info for kept in self._kept]
 
-    async def wait_ready(self, timeout_s: float = 60) -> None:
-        """Until every process answers that it is ready.
+    async def start(self, timeout_s: float = 60) -> None:
+        """Start the services, wait until everything is ready, and keep it running from then on.
 
         Raises:
             Permanent: one of them ended, or took longer than ``timeout_s``.
         """
-        async with asyncio.timeout(timeout_s):
-            while not all([await child.probe() for child in self._children]):
-                for child in self._children:
-                    if child.info.state == "exited":
-                        raise Permanent(f"{child.name} ended while starting:\n{child.last_words()}")
-                await asyncio.sleep(POLL_S)
+        await asyncio.gather(*(child.start() for child in self._children))
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not all([await kept.probe() for kept in self._kept]):
+                    self._refuse_the_dead()
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            late = ", ".join(row.service for row in self.processes() if row.state != "ready")
+            raise Permanent(f"not ready after {timeout_s:g} s: {late}") from None
         self._record()
+        self._keeping = asyncio.create_task(self._keep(), name="supervisor")
 
-    async def keep(self, say: Say) -> None:
-        """Restart what dies, with a growing wait; runs until cancelled."""
+    def _refuse_the_dead(self) -> None:
+        for child in self._children:
+            if child.pid is None:
+                raise Permanent(f"{child.name} ended while starting:\n{child.last_words()}")
+
+    async def _keep(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for child in self._children:
-                group.create_task(self._keep_one(child, say))
+            for kept in self._kept:
+                group.create_task(kept.keep(self._config.backoff, self._say, self._record))
 
-    async def _keep_one(self, child: Child, say: Say) -> None:
-        for attempt in range(10**9):
-            assert child.process is not None
-            code = await child.process.wait()
-            wait_s = RESTART_BACKOFF_S[min(attempt, len(RESTART_BACKOFF_S) - 1)]
-            say(f"{child.name} ended with {code}; starting it again in {wait_s} s")
-            self._record()
-            await asyncio.sleep(wait_s)
-            await child.start()
-            while child.info.state == "starting" and not await child.probe():
-                await asyncio.sleep(POLL_S)
-            self._record()
+    async def run(self) -> None:
+        """Until cancelled: the stack runs by itself, an error of its supervisor is raised here."""
+        assert self._keeping is not None
+        await asyncio.shield(self._keeping)
 
     async def stop(self) -> None:
-        """Stop every child; the bus ends last, with its context."""
+        """Stop every service; bus and fork server end last, with their contexts."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
         await asyncio.gather(*(child.stop() for child in self._children))
         self._config.state_file.unlink(missing_ok=True)
 
@@ -181,6 +195,7 @@ async def _answers_ready(health: Path | int) -> bool:
 def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path, forks: ForkServer) -> list[Child]:
     shared = {
         **os.environ,
+        **config.environment,
         "CONNECTORS_DATA_DIR": str(config.data),
         "CONNECTORS_OUTPUT_DIR": str(config.output),
         "CONNECTORS_ALLOW_LOOPBACK": "true",
@@ -193,7 +208,8 @@ def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path, f
         env = {**shared, **nats.environment(service)}
         if isinstance(health, Path):
             env["CONNECTORS_HEALTH_SOCKET"] = str(health)
-        children.append(Child(service, env, config.data / "logs" / f"{service}.log", health, forks))
+        log = config.data / "logs" / f"{service}.log"
+        children.append(Child(service.value, config.module(service), env, log, health, forks))
     return children
 
 
@@ -230,8 +246,9 @@ def _free_port(host: str, port: int) -> int:
 
 
 @contextlib.asynccontextmanager
-async def running_stack(config: StackConfig) -> AsyncIterator[Stack]:
-    """Start the stack, wait until all of it is ready, and stop it on the way out.
+async def running_stack(config: StackConfig, say: Say = logger.warning) -> AsyncIterator[Stack]:
+    """Start the stack, wait until all of it is ready, keep it running, and stop it on the way out. ``say`` is told
+    what died and is started again.
 
     Raises:
         Permanent: the folder or the port is taken, or a process did not become ready.
@@ -242,10 +259,9 @@ async def running_stack(config: StackConfig) -> AsyncIterator[Stack]:
         async with ForkServer() as forks, NatsServer(config.data / "nats").running() as nats:
             # A unix socket's path has at most 107 bytes, a user's data folder may have more.
             sockets = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="connectors-")))
-            stack = Stack(config, nats, _children(config, nats, port, sockets, forks), port)
+            stack = Stack(config, forks, nats, _children(config, nats, port, sockets, forks), port, say)
             try:
-                await asyncio.gather(*(child.start() for child in stack._children))
-                await stack.wait_ready()
+                await stack.start()
                 yield stack
             finally:
                 await stack.stop()
@@ -257,7 +273,7 @@ def read_processes(state_file: Path) -> tuple[str | None, list[ProcessInfo]]:
         return None, []
     state = json.loads(state_file.read_text())
     rows = [ProcessInfo(**row) for row in state["processes"]]
-    return state["url"], [row if _alive(row.pid) else ProcessInfo(row.service, row.pid, "exited") for row in rows]
+    return state["url"], [row if row.pid and _alive(row.pid) else replace(row, state="exited") for row in rows]
 
 
 def _alive(pid: int) -> bool:

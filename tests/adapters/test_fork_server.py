@@ -23,7 +23,7 @@ def said(log: Path) -> dict[str, Any]:
 
 async def test_a_forked_process_is_one_of_its_own(tmp_path: Path) -> None:
     async with ForkServer() as forks:
-        one = await forks.start(MODULE, {"TINY_CODE": "3"}, tmp_path / "one.log")
+        one = await forks.fork(MODULE, {"TINY_CODE": "3"}, tmp_path / "one.log")
         assert await one.wait() == 3
     who = said(tmp_path / "one.log")
     assert who["pid"] == who["session"] == one.pid
@@ -34,7 +34,7 @@ async def test_a_forked_process_is_one_of_its_own(tmp_path: Path) -> None:
 
 async def test_a_killed_one_is_told_by_its_signal(tmp_path: Path) -> None:
     async with ForkServer() as forks:
-        one = await forks.start(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log")
+        one = await forks.fork(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log")
         said(tmp_path / "one.log")
         one.send_signal(signal.SIGKILL)
         assert await one.wait() == -signal.SIGKILL
@@ -42,7 +42,7 @@ async def test_a_killed_one_is_told_by_its_signal(tmp_path: Path) -> None:
 
 async def test_what_still_runs_ends_with_the_server(tmp_path: Path) -> None:
     async with ForkServer() as forks:
-        one = await forks.start(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log")
+        one = await forks.fork(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log")
         assert one.returncode is None
     assert await one.wait() < 0
     assert eventually(lambda: not alive(one.pid))
@@ -50,7 +50,7 @@ async def test_what_still_runs_ends_with_the_server(tmp_path: Path) -> None:
 
 async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     async with ForkServer() as forks:
-        starting = asyncio.create_task(forks.start(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log"))
+        starting = asyncio.create_task(forks.fork(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log"))
         await asyncio.sleep(0.05)  # it is asked for, and the server still loads
         starting.cancel()
         who = await asyncio.to_thread(said, tmp_path / "one.log")
@@ -59,8 +59,8 @@ async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
 
 async def test_after_the_server_was_killed_the_next_start_makes_a_new_one(tmp_path: Path) -> None:
     async with ForkServer() as forks:
-        one = await forks.start(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log")
+        one = await forks.fork(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log")
         os.kill(int(Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
         assert await one.wait() == -signal.SIGKILL
         assert eventually(lambda: not alive(one.pid))
-        assert await (await forks.start(MODULE, {}, tmp_path / "two.log")).wait() == 0
+        assert await (await forks.fork(MODULE, {}, tmp_path / "two.log")).wait() == 0

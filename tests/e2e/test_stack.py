@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 
 from contracts.services import Service
+from infra.runtime.stack import ProcessInfo, read_processes
 from tests.support.stack import alive, connectors, eventually, processes, running_up
 
 QUICK_START = {"connector_name": "google-sheets", "connector_type": "source"}
@@ -17,7 +18,7 @@ QUICK_START = {"connector_name": "google-sheets", "connector_type": "source"}
 def test_up_runs_every_service_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     with running_up(tmp_path / "data", tmp_path / "output") as (up, url):
         rows = processes(tmp_path / "data")
-        assert {row["service"] for row in rows} == {"nats-server", *Service}
+        assert {row["service"] for row in rows} == {"fork-server", "nats-server", *Service}
         assert {row["state"] for row in rows} == {"ready"}
 
         answer = httpx2.post(f"{url}/generate", json=QUICK_START)
@@ -43,11 +44,30 @@ def test_killed_supervisor_takes_everything_with_it(tmp_path: Path) -> None:
         assert eventually(lambda: not [row for row in rows if alive(row["pid"])])
 
 
-def test_killed_service_is_started_again(tmp_path: Path) -> None:
-    def reviewer() -> dict[str, object]:
-        return next(row for row in processes(tmp_path / "data") if row["service"] == "reviewer")
+def test_whatever_is_killed_is_started_again_and_it_is_said(tmp_path: Path) -> None:
+    def rows() -> dict[str, ProcessInfo]:
+        return {row.service: row for row in read_processes(tmp_path / "data" / "stack.json")[1]}
 
-    with running_up(tmp_path / "data", tmp_path / "output"):
-        before = reviewer()
-        os.kill(int(str(before["pid"])), signal.SIGKILL)
-        assert eventually(lambda: reviewer()["pid"] != before["pid"] and reviewer()["state"] == "ready")
+    def all_ready() -> bool:
+        return {row.state for row in rows().values()} == {"ready"}
+
+    with running_up(tmp_path / "data", tmp_path / "output") as (up, url):
+        before = rows()
+        for name in ("reviewer", "nats-server"):
+            os.kill(before[name].pid, signal.SIGKILL)
+            assert eventually(lambda name=name: rows()[name].pid != before[name].pid and all_ready())
+        os.kill(before["fork-server"].pid, signal.SIGKILL)  # and with it all that it forked
+        assert eventually(lambda: all(row.pid != before[name].pid for name, row in rows().items()))
+        assert eventually(all_ready)
+
+        assert httpx2.get(f"{url}/readyz").status_code == 200
+        told = {row["service"]: (row["restarts"], row["ended"]) for row in processes(tmp_path / "data")}
+        assert told["nats-server"] == (1, "SIGKILL")
+        assert told["reviewer"] == (2, "SIGKILL")
+
+        up.send_signal(signal.SIGINT)
+        up.wait(timeout=30)
+        assert up.stdout is not None
+        said = up.stdout.read()
+    for name in ("reviewer", "nats-server", "fork-server"):
+        assert f"{name} ended with SIGKILL; starting it again in 0.5 s" in said
