@@ -30,13 +30,14 @@ class Selector(Frozen):
     ``single``: the object at ``path`` is the only record.
 
     ``field``: the elements of the list are plain values (texts, numbers), and a record is an object that holds one
-    under this name. Below a parent it also holds, as texts and under their names, the variables that the request
-    takes from the parents: a value alone would not say to which of them it belongs.
+    under this name. ``beside``: what it holds besides, as texts: name -> variable of the request, which a parent
+    gives. A value alone would not say to which of the parents it belongs.
     """
 
     path: JsonPath = ()
     shape: Literal["array", "map", "single"] = "array"
     field: str = ""
+    beside: dict[str, str] = Field(default_factory=dict)
 
 
 class IncrementalFilter(Frozen):

@@ -33,6 +33,7 @@ from contracts.simulation import (
 )
 from infra.runtime.simulator.population import variables_of
 from services.tester.conformance.binding import ancestors_among, parents_of
+from services.tester.conformance.plain_values import with_values_named
 from services.tester.naming import configured, renamed
 from services.tester.paging import same_paging, with_paging
 
@@ -52,6 +53,8 @@ def agree(
     """
     parents = parents_of(blueprint, choices)
     api, freed = renamed(api, configured(blueprint, parents, endpoints))
+    selectors = ((stream.name, _option(stream, "selector", choices).value) for stream in blueprint.streams)
+    api = with_values_named(api, {endpoints[name]: each.field for name, each in selectors if name in endpoints})
     changed = dict(api.endpoints)
     gaps: list[Check] = []
     for stream in blueprint.streams:
@@ -110,7 +113,12 @@ def _gap(stream: str, case: str, what: str, endpoint: Endpoint) -> Check:
 
 
 def _same_place(endpoint: Endpoint, selector: Selector) -> bool:
-    return (endpoint.records.path, endpoint.records.shape) == (selector.path, selector.shape)
+    records = endpoint.records
+    return (records.path, records.shape, bool(records.field)) == (
+        selector.path,
+        selector.shape,
+        bool(selector.field),
+    )
 
 
 def _with_records_at(endpoint: Endpoint, selector: Selector) -> Endpoint:

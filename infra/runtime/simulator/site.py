@@ -191,6 +191,8 @@ def _bent(endpoint: Endpoint, page: pages.Page, fault: Fault | None) -> pages.Pa
 
 
 def _joined(endpoint: Endpoint, rows: range, texts: list[bytes]) -> bytes:
+    if field := endpoint.records.field:
+        texts = [json.dumps(json.loads(text)[field], ensure_ascii=False).encode() for text in texts]
     if endpoint.records.shape == "map":
         return b"{" + b",".join(b'"k%d":%s' % pair for pair in zip(rows, texts, strict=True)) + b"}"
     return b"[" + b",".join(texts) + b"]"

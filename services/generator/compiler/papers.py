@@ -129,6 +129,9 @@ def _paths(paths: tuple[tuple[str, ...], ...]) -> str:
 
 def _selector(selector: Selector) -> str:
     place = code_span(".".join(selector.path)) if selector.path else "the whole answer"
+    if selector.field:
+        beside = "".join(f", {code_span(name)} beside it" for name in selector.beside)
+        return f"list of plain values at {place}, each as {code_span(selector.field)}{beside}"
     return {"array": f"list at {place}", "map": f"values of {place}", "single": f"one object: {place}"}[
         selector.shape
     ]

@@ -155,7 +155,13 @@ def _select(selector: Selector) -> str | None:
     if selector == Selector():
         return None
     shape = selector.shape if selector.shape != "array" else None
-    return call("Select", path=selector.path or None, shape=shape)
+    return call(
+        "Select",
+        path=selector.path or None,
+        shape=shape,
+        member=selector.field or None,
+        beside=selector.beside or None,
+    )
 
 
 def _incremental(cursor: Cursor | None) -> str | None:

@@ -35,8 +35,13 @@ def detail_names(stems: list[str], taken: set[str]) -> list[str]:
     return names
 
 
-def _precedence(endpoint: Endpoint) -> tuple[int, int, bool, str, str]:
-    return len(endpoint.variables), len(endpoint.segments), endpoint.method != "get", endpoint.path, endpoint.method
+def _precedence(endpoint: Endpoint) -> tuple[int, int, int, bool, str, str]:
+    depth = (
+        len(endpoint.variables),
+        len(endpoint.segments),
+        endpoint.segments[-1].count(".") if endpoint.segments else 0,
+    )
+    return *depth, endpoint.method != "get", endpoint.path, endpoint.method
 
 
 def _proposals(endpoint: Endpoint, record_name: str) -> list[str]:

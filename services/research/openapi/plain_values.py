@@ -6,16 +6,19 @@ one of them. Below a parent it must say which one, too: a member of two channels
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from contracts.blueprint import Candidate, JsonPath, Selector, Stream
+from contracts.blueprint import Candidate, Decision, JsonPath, Selector, Stream
 from services.research.openapi.endpoint import Endpoint
 from services.research.openapi.examples import INFERRED
 from services.research.openapi.names import record_noun
-from services.research.openapi.ranking import candidate, decide
-from services.research.openapi.words import singular, words
+from services.research.openapi.places import own_subject
+from services.research.openapi.ranking import candidate
+from services.research.openapi.ranking import decision as ranked
+from services.research.openapi.words import noun, singular, words
 
+T = TypeVar("T")
 _PLAIN = frozenset({"string", "integer", "number"})
 _USUAL = "value"
 _UNIQUE = 0.7
@@ -46,18 +49,17 @@ def as_record(items: Mapping[str, Any], field: str) -> dict[str, Any]:
 
 def plain_keys(endpoint: Endpoint, selector: Selector) -> list[Candidate[tuple[JsonPath, ...] | None]]:
     """The value itself."""
-    evidence = endpoint.response_evidence(selector.path or ("(root)",), "a list of plain values: each is named once")
+    evidence = endpoint.response_evidence(
+        selector.path or ("(root)",), "a list of plain values: each is named once"
+    )
     return [candidate(((selector.field,),), _UNIQUE, evidence)]
 
 
 def named_by_parents(streams: Sequence[Stream]) -> list[Stream]:
-    """``streams``, where those of plain values below a parent have in key and schema what names the parent."""
+    """``streams``, where the records of plain values below a parent hold what names the parent, too."""
     known = {stream.name: stream for stream in streams}
     return [
-        _named(stream, {name: parent for name, parent in _above(stream, known) if name != stream.selector.value.field})
-        if stream.selector.value.field
-        else stream
-        for stream in streams
+        _named(stream, list(_above(stream, known))) if stream.selector.value.field else stream for stream in streams
     ]
 
 
@@ -69,20 +71,39 @@ def _above(stream: Stream, known: Mapping[str, Stream]) -> Iterator[tuple[str, s
         yield from ((binding.variable, parent.stream) for binding in parent.bindings)
 
 
-def _named(stream: Stream, parents: Mapping[str, str]) -> Stream:
-    """``parents``: variable -> the stream whose record it names."""
-    if not parents:
+def _named(stream: Stream, above: Sequence[tuple[str, str]]) -> Stream:
+    """The stream with ``above`` (variable, stream) in its records, key and schema."""
+    names: dict[str, tuple[str, str]] = {}
+    for variable, parent in above:
+        names[_name_of(variable, parent, {stream.selector.value.field, *names})] = variable, parent
+    if not names:
         return stream
-    before = tuple((variable,) for variable in parents)
-    keys = [
-        option if option.value is None else option.model_copy(update={"value": (*before, *option.value)})
-        for option in stream.primary_key.options
-    ]
-    told = {name: {"type": "string", "description": f"Names the record of {parent}."} for name, parent in parents.items()}
-    schemas = [
-        option.model_copy(
-            update={"value": {**option.value, "properties": {**told, **option.value.get("properties", {})}}}
-        )
-        for option in stream.json_schema.options
-    ]
-    return stream.model_copy(update={"primary_key": decide(keys), "json_schema": decide(schemas)})
+    beside = {name: variable for name, (variable, _) in names.items()}
+    told = {
+        name: {"type": "string", "description": f"Names the record of {parent}."}
+        for name, (_, parent) in names.items()
+    }
+
+    def with_names(schema: dict[str, Any]) -> dict[str, Any]:
+        return {**schema, "properties": {**told, **schema.get("properties", {})}}
+
+    before = tuple((name,) for name in names)
+    return stream.model_copy(
+        update={
+            "selector": _each(stream.selector, lambda value: value.model_copy(update={"beside": beside})),
+            "primary_key": _each(stream.primary_key, lambda key: None if key is None else (*before, *key)),
+            "json_schema": _each(stream.json_schema, with_names),
+        }
+    )
+
+
+def _name_of(variable: str, parent: str, taken: Container[str]) -> str:
+    """The variable's own name, with what it is of where it does not say so: ``ticket_id`` for ``{id}``."""
+    of_parent = "_".join((*noun(parent), *words(variable)))
+    own = [variable] if set(own_subject(variable)) - {"pk"} else []
+    return next((name for name in (*own, of_parent) if name not in taken), f"parent_{of_parent}")
+
+
+def _each(decision: Decision[T], change: Callable[[T], T]) -> Decision[T]:
+    """The decision with each of its options changed."""
+    return ranked([option.model_copy(update={"value": change(option.value)}) for option in decision.options])

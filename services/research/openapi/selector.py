@@ -20,6 +20,7 @@ _SIDECARS = vocabulary(
     "filter filters sort sorts meta metadata parameters column columns field fields notice notices message"
 )
 """Arrays that accompany the records. A resource of that name still counts: its name is in the path."""
+_COMPLAINTS = vocabulary("error errors warning warnings")
 _WRAPPERS = _KNOWN | {"embedded", "page", "paging", "body", "output", "query", "search"}
 _MAX_DEPTH = 4
 _PLAIN = 0.55
@@ -95,7 +96,8 @@ def _array(endpoint: Endpoint, schema: dict[str, Any], path: JsonPath, *, alone:
     if is_plain(items):
         field = field_name(endpoint, "" if name.lower() in _KNOWN else name)
         selector, record = Selector(path=path, field=field), as_record(items, field)
-        return Found(selector, score - _PLAIN, record, _is_named(endpoint, name), alone, aside=bonus < 0)
+        aside = bonus < 0 or bool(_COMPLAINTS & set(words(name)))
+        return Found(selector, score - _PLAIN, record, _is_named(endpoint, name), alone, aside)
     if type_of(items) not in ("object", ""):
         score -= _PLAIN
     elif not items.get("properties"):

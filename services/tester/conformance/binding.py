@@ -58,7 +58,8 @@ class Bound:
     @property
     def shape(self) -> tuple[object, ...]:
         """Streams of one shape run through the same code of the connector: how their pages are asked for and
-        announced, whether they are incremental, how they hang on parents. All are let in the same way."""
+        announced, whether they are incremental, how they hang on parents, whether their records are plain values.
+        All are let in the same way."""
         position = self.endpoint.position
         signals = tuple(sorted({s.kind for s in self.endpoint.signals} - _WORDS_ONLY))
         told = () if position.kind == "none" else self.paging or signals
@@ -70,6 +71,7 @@ class Bound:
             min(self.depth, 2),
             bool(self.query_parents),
             self.endpoint.method,
+            bool(self.endpoint.records.field),
         )
 
 

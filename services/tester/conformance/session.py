@@ -27,6 +27,7 @@ from services.tester.conformance.checks import failed
 from services.tester.conformance.configuration import Form
 from services.tester.conformance.given import Given
 from services.tester.conformance.observation import observed
+from services.tester.conformance.plain_values import values_in, with_values_named
 from services.tester.conformance.reading import Reading
 from services.tester.conformance.variables import free_variables
 
@@ -133,6 +134,7 @@ class Session:
         if untold:
             await self.say(f"finding out what {len(untold)} streams read")
             endpoints |= await observed(self.bench, untold)
+        self.bench.api = with_values_named(self.bench.api, values_in(self.catalog, self.bench.api, endpoints))
         self.bindings = bind(self.catalog, self.bench.api, endpoints, self.known.parents, self.known.paging)
 
     # --- the reads ------------------------------------------------------------------------------

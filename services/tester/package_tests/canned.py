@@ -131,6 +131,7 @@ class _Recorder:
                 "routes": list(routes),
                 "path": list(endpoint.records.path),
                 "shape": endpoint.records.shape,
+                "field": endpoint.records.field,
                 "identity": [list(path) for path in endpoint.records.identity],
                 "has_key": ground.stated and ground.confidence >= _SURE,
             }
@@ -215,6 +216,8 @@ def _value(endpoint: Endpoint, position: Position, before: list[Reply]) -> str:
     for key in endpoint.records.path:
         found = found[key]
     records = list(found.values()) if isinstance(found, dict) else found
+    if endpoint.records.field:
+        return str(records[-1]) if records else ""
     return str(at_path(records[-1], position.field)) if records else ""
 
 
