@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from gateway import page, problems
 from gateway.backend import Backend
 from gateway.guard import Guard
-from gateway.routes import connectors, health, pipelines, submit
+from gateway.routes import connectors, health, histories, pipelines, submit
 from gateway.settings import Settings
 from infra.runtime.settings import BusSettings
 
@@ -41,7 +41,14 @@ def create_app(settings: Settings, bus_settings: BusSettings) -> FastAPI:
     )
     app.state.backend = backend
     problems.install(app)
-    for router in (submit.router, pipelines.router, connectors.router, health.router, page.router):
+    for router in (
+        submit.router,
+        pipelines.router,
+        histories.router,
+        connectors.router,
+        health.router,
+        page.router,
+    ):
         app.include_router(router)
     _define(app)
     return app

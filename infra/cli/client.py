@@ -6,14 +6,17 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
+from pydantic import BaseModel
 
 from contracts.envelope import Envelope
 from contracts.errors import Permanent, Rejected
 
 RECONNECTS = 20
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,26 @@ class Gateway:
         if files:
             return _answer(await self._http.post("/generate", data=fields, files=files))
         return _answer(await self._http.post("/generate", json=fields))
+
+    async def read(self, path: str, model: type[M], **given: object) -> M:
+        """``GET path`` as a ``model``; of ``given``, parameters that are ``None`` are left out.
+
+        Raises:
+            Rejected: the gateway's problem, in its words.
+            Permanent: the gateway does not answer.
+        """
+        return model.model_validate_json(await self.content(path, **given))
+
+    async def content(self, path: str, **given: object) -> bytes:
+        """``GET path`` as it is; see `read`."""
+        params = {name: str(value) for name, value in given.items() if value is not None}
+        try:
+            response = await self._http.get(path, params=params, follow_redirects=True)
+        except httpx2.TransportError as error:
+            raise Permanent(f"the gateway does not answer: {error!r}", where=self.url) from error
+        if response.status_code >= 400:
+            _answer(response)
+        return response.content
 
     async def follow(self, live: str) -> AsyncIterator[Message]:
         """Everything that happens in a pipeline, from its first fact to its last.

@@ -33,17 +33,23 @@ Answers = Annotated[
         help="Recorded answers of the real API (HAR), which outweigh the document. Credentials are dropped."
     ),
 ]
+Url = Annotated[
+    str | None,
+    typer.Option(envvar="CONNECTORS_URL", help="The gateway of a running stack.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Pipeline = Annotated[str, typer.Argument(help="A pipeline's id: 32 hexadecimal digits.", show_default=False)]
 DATA = Path(".connectors")
 OUTPUT = Path("output")
 
 
-def run(main: Coroutine[Any, Any, int]) -> None:
-    """Run a command to its exit code; errors of ours are one red line, never a trace."""
+def run(main: Coroutine[Any, Any, int], *, trouble: int = 1) -> None:
+    """Run a command to its exit code; errors of ours are one red line, never a trace, and the code ``trouble``."""
     try:
         code = asyncio.run(_until_stopped(main))
     except ConnectorsError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        code = 1
+        code = trouble
     except asyncio.CancelledError:
         err.print("[yellow]stopped[/]")
         code = 130
@@ -189,6 +195,50 @@ def conformance(
     from infra.cli.conformance import conformance as main
 
     run(main(Options(path, config, spec, full, as_json, report, unconfined, many), out, err))
+
+
+@app.command()
+def replay(
+    pipeline: Annotated[
+        str | None, typer.Argument(help="A pipeline's id: 32 hexadecimal digits.", show_default=False)
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Play all pipelines that there ever were.")] = False,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="Try this policy: YAML or JSON with some of its fields (`code_repairs: 5`); the others stay what "
+            "they are in each pipeline.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON for programs; with --all a line for each that differs.")
+    ] = False,
+    show: Annotated[int, typer.Option(min=0, help="With --all: how many that differ are listed.")] = 20,
+    url: Url = None,
+    data: Data = DATA,
+) -> None:
+    """Play a pipeline's facts through today's code, and find where it would decide otherwise than is recorded.
+
+    Up to the first difference that is exact: a decision was made on exactly the facts before it. What comes after
+    it is not judged, since agents would have been asked other things; it says what work was recorded from there on.
+
+    Exits with 0 if all is decided the same, 1 if something differs, 2 if something cannot be played.
+
+    Examples:
+
+    `connectors replay 230c6fec98b44e8cb0dcb746472eaed5`
+
+    `connectors replay --all` after an upgrade, before it goes live
+
+    `connectors replay --all --policy policy.yaml` tells what another policy would have saved, added, lost
+    """
+    if (pipeline is None) is not everything:
+        raise typer.BadParameter("name one pipeline, or give --all")
+    from infra.cli.replay import TROUBLE, Options, replay_all, replay_one
+
+    options = Options(policy, as_json, show, url, data)
+    run(replay_one(pipeline, options, out) if pipeline else replay_all(options, out, err), trouble=TROUBLE)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.envelope import UnknownFact
 from contracts.queries import QUERIES, Answer, Query, Refusal
 from services.event_store.database import read
+from services.event_store.database.histories import histories
 from services.event_store.watermark import Watermark
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ READERS = 4
 
 _READ: dict[str, Callable[[Engine, Any], BaseModel]] = {
     "history": read.history,
+    "histories": histories,
     "state": read.state,
     "pipelines": read.pipelines,
     "artifact": read.artifact,

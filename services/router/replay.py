@@ -100,9 +100,11 @@ class Compared(Frozen):
 
 
 class Replayed(Frozen):
-    """One pipeline, played. ``decisions`` were compared and are the same, up to ``difference``, the first that is
-    not; ``rest`` is the recorded work after it. ``pending`` is what today's router would say now, where the log has
-    nothing yet and the recorded policy would say it too. ``status`` is the recorded one, as today's code folds it.
+    """One pipeline, played.
+
+    ``decisions`` were compared and are the same, up to ``difference``, the first that is not; ``rest`` is the
+    recorded work from there on. ``pending`` is what today's router would say now, where the log has nothing yet and
+    the recorded policy would say it too. ``status`` is the recorded one, as today's code folds it.
     """
 
     pipeline: str
@@ -119,12 +121,12 @@ class Replayed(Frozen):
 class Play:
     """One pipeline while it is played: give it each fact in order, then ask for the `result`.
 
-    It keeps the state, the ids of decisions and the times of open tasks, no facts. ``state`` is what a fork begins
-    with: its parent's, at that position.
+    It keeps the state, the ids of decisions and the times of open tasks, no facts. A fork's history begins with
+    facts of its parent: they are folded, but they are the parent's to answer for.
     """
 
-    def __init__(self, pipeline: str, revise: Revise | None = None, state: PipelineState | None = None) -> None:
-        self.state = state or PipelineState()
+    def __init__(self, pipeline: str, revise: Revise | None = None) -> None:
+        self.state = PipelineState()
         self.difference: Compared | None = None
         self._pipeline = pipeline
         self._revise = revise
@@ -140,14 +142,14 @@ class Play:
         Raises:
             UnknownFact: it is newer than this code.
         """
-        compared = None
-        if self.difference is None and envelope.pipeline == self._pipeline:
-            compared = self._compare(envelope)
+        own = envelope.pipeline == self._pipeline
+        compared = self._compare(envelope) if own and self.difference is None else None
         if compared is not None and not compared.same:
             self.difference = compared
         before, self.state = self.state, evolve(self.state, envelope)
-        self._facts += 1
-        self._account(before, envelope)
+        if own:
+            self._facts += 1
+            self._account(before, envelope)
         return compared
 
     def result(self) -> Replayed:

@@ -22,6 +22,7 @@ CODE = "test"
 class Log:
     """Facts so far and the state after them."""
 
+    pipeline: str = PIPELINE
     facts: list[Envelope] = field(default_factory=list)
     state: PipelineState = field(default_factory=PipelineState)
     taken: list[Envelope] = field(default_factory=list)
@@ -39,8 +40,8 @@ class Log:
     def say(
         self, source: Service, fact: e.Fact, *, causation: str | None = None, id: str | None = None
     ) -> Envelope:
-        id = id or event_id(PIPELINE, f"fact {len(self.facts)}", source)
-        envelope = wrap(fact, id=id, pipeline=PIPELINE, source=source, time=NOW, causation=causation)
+        id = id or event_id(self.pipeline, f"fact {len(self.facts)}", source)
+        envelope = wrap(fact, id=id, pipeline=self.pipeline, source=source, time=NOW, causation=causation)
         self.put(envelope)
         return envelope
 
@@ -53,7 +54,7 @@ class Log:
             fact = e.AgentFailed(
                 service=task.service, kind=kind, what=error.what, where=error.where, attempt=task.attempt
             )
-        return self.say(task.service, fact, causation=task.id, id=event_id(PIPELINE, task.id, task.service))
+        return self.say(task.service, fact, causation=task.id, id=event_id(self.pipeline, task.id, task.service))
 
     def decisions(self) -> tuple[Decision, ...]:
         return decide(self.state, self.state.policy, code_version=CODE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,22 +12,14 @@ from hypothesis import strategies as st
 
 from contracts import events as e
 from contracts.envelope import Envelope, UnknownFact, wrap
-from contracts.pipeline import PipelineState, Status, fold
+from contracts.pipeline import Status
 from contracts.policy import Policy
 from contracts.services import Service
 from services.router.replay import Effect, Play, Replayed, Work
 from tests.support import scripted as s
+from tests.support.lives import lived, scripted
 from tests.support.log import NOW, PIPELINE, Log
 
-ANSWERS: dict[Service, Sequence[s.Answer]] = {
-    Service.RESEARCH: [s.researched, s.researched, s.transient],
-    Service.GENERATOR: [s.generated, s.generated, s.generated, s.transient],
-    Service.FIXTURES: [s.simulated, s.simulated, s.transient],
-    Service.TESTER: [s.passed, s.failed, s.transient],
-    Service.TEST_REVIEWER: [make(n) for make in (s.good, s.bad_code, s.bad_tests) for n in (4, 7, 9, 10)],
-    Service.REVIEWER: [s.approved, s.rejected(), s.rejected(e.Blame.CONTEXT), s.rejected(critical=1)],
-    Service.PUBLISHER: [s.published, s.transient, s.permanent],
-}
 POLICIES = st.builds(
     Policy,
     test_repairs=st.integers(0, 2),
@@ -41,26 +32,8 @@ POLICIES = st.builds(
 )
 
 
-def lived(policy: Policy, seed: int, facts: int = 60) -> Log:
-    """A pipeline whose agents say the same things in the same order, whatever the policy: as long as two policies
-    decide the same, their logs are the same."""
-    log, chance = Log(), random.Random(seed)
-    log.say(Service.GATEWAY, e.PipelineSubmitted(name="sample", policy=policy))
-    while len(log.facts) < facts:
-        log.route()
-        if log.state.approval:
-            log.say(Service.GATEWAY, e.ApprovalGranted(request=log.state.approval))
-        elif log.state.tasks:
-            task = chance.choice(log.state.tasks)
-            log.answer(task, chance.choice(ANSWERS[task.service]))
-        else:
-            break
-    log.route()
-    return log
-
-
-def played(facts: Sequence[Envelope], policy: Policy | None = None, **known: Any) -> Replayed:
-    play = Play(PIPELINE, (lambda _: policy) if policy else None, **known)
+def played(facts: Sequence[Envelope], policy: Policy | None = None) -> Replayed:
+    play = Play(PIPELINE, (lambda _: policy) if policy else None)
     for fact in facts:
         play.fact(fact)
     return play.result()
@@ -69,18 +42,6 @@ def played(facts: Sequence[Envelope], policy: Policy | None = None, **known: Any
 def course(fact: Envelope) -> tuple[str, dict[str, Any]]:
     """What of a fact is the same under two policies that decide the same."""
     return fact.type, {k: v for k, v in fact.data.items() if k not in ("policy", "policy_hash", "reason")}
-
-
-def scripted(*verdicts: s.Answer, **policy: Any) -> Log:
-    """A pipeline whose test reviewer says ``verdicts`` and all others are content."""
-    log, cast = Log(), s.Cast({Service.TEST_REVIEWER: verdicts})
-    log.say(Service.GATEWAY, e.PipelineSubmitted(name="sample", policy=Policy(**policy)))
-    log.route()
-    while log.state.tasks:
-        task = log.state.tasks[0]
-        log.answer(task, lambda state, task: cast.answer(state, task))
-        log.route()
-    return log
 
 
 @settings(max_examples=150, deadline=None)
@@ -215,24 +176,22 @@ def test_a_decision_that_is_stored_twice_or_made_by_hand_is_not_compared() -> No
     assert played([*log.facts[: decided[0]], by_hand]).difference is None
 
 
-def test_a_fork_begins_with_its_parents_state_and_answers_only_for_its_own_facts() -> None:
+def test_a_fork_answers_only_for_its_own_facts() -> None:
     parent = scripted(s.bad_code(7), s.good(), code_repairs=1)
     at = next(n for n, fact in enumerate(parent.facts, start=1) if fact.type == e.TestsReviewed.TYPE)
     child, policy = "c" * 32, Policy(code_repairs=0, researches=0)
     forked = e.PipelineForked(parent=PIPELINE, at=at, policy=policy)
-    first = wrap(forked, id="f", pipeline=child, source=Service.GATEWAY, time=NOW, causation=None)
-    shared: PipelineState = fold(parent.facts[:at])
+    play = Play(child)
 
-    by_state = Play(child, state=shared)
-    by_facts = Play(child)
     for fact in parent.facts[:at]:
-        assert by_facts.fact(fact) is None
-    for play in (by_state, by_facts):
-        assert play.fact(first) is None
-        assert play.state.position == at + 1
-        pending = play.result().pending
-        assert pending is not None
-        assert pending.text == "failed"
+        assert play.fact(fact) is None
+    play.fact(wrap(forked, id="f", pipeline=child, source=Service.GATEWAY, time=NOW, causation=None))
+
+    result = play.result()
+    assert (result.facts, result.work, result.difference) == (1, Work(), None)
+    assert play.state.position == at + 1
+    assert result.pending is not None
+    assert result.pending.text == "failed"
 
 
 def test_a_fact_of_newer_code_stops_the_replay() -> None:
