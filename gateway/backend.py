@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import nats.errors
-
 from contracts.services import Service
 from gateway.capabilities import Capabilities
 from gateway.catalogue import Catalogue
@@ -21,12 +19,11 @@ from gateway.store import Refused, Store
 from gateway.writes import Writes
 from infra.runtime.bus import Bus, connect
 from infra.runtime.health import Health
-from infra.runtime.provision import provision
+from infra.runtime.provision import provisioned
 from infra.runtime.settings import BusSettings
 
 logger = logging.getLogger(__name__)
 
-PROVISION_RETRY_S = 0.5
 UPLOADS_AT_A_TIME = 4
 """A document is in memory while it is hashed and stored."""
 
@@ -62,7 +59,7 @@ class Backend:
             Problem: 503: the bus is not there yet.
         """
         if self._parts is None:
-            raise unavailable("the gateway is not connected to the bus yet")
+            raise unavailable(self.health.problems.get("log", "the gateway is not connected to the bus yet"))
         return self._parts
 
     @asynccontextmanager
@@ -80,7 +77,7 @@ class Backend:
 
     async def _connected(self, ended: asyncio.Event) -> None:
         async with connect(self._bus_settings, Service.GATEWAY) as bus:
-            await self._provision(bus)
+            await provisioned(bus.js, Service.GATEWAY, self._bus_settings, self.health)
             settings = self.settings
             reads = Reads(Store(bus.nc, timeout_s=settings.store_timeout_s), bus.log)
             writes = Writes(bus, reads, submit_timeout_s=settings.submit_timeout_s)
@@ -93,22 +90,14 @@ class Backend:
             await ended.wait()
             await hub.close()
 
-    async def _provision(self, bus: Bus) -> None:
-        while True:
-            try:
-                return await provision(bus.js, Service.GATEWAY, self._bus_settings)
-            except (TimeoutError, nats.errors.Error) as error:
-                logger.warning("the bus is not ready: %r", error)
-                await asyncio.sleep(PROVISION_RETRY_S)
-
     async def _bus_problem(self) -> str | None:
-        if self._parts is None or not self._parts.bus.nc.is_connected:
-            return "not connected to the bus"
-        return None
+        if (self._parts is not None and self._parts.bus.nc.is_connected) or "log" in self.health.problems:
+            return None
+        return "not connected to the bus"
 
     async def _store_problem(self) -> str | None:
         if self._parts is None:
-            return "not connected to the bus"
+            return None  # then the bus is the problem
         try:
             return (await self._parts.reads.counts()).problem
         except Refused as refused:

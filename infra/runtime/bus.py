@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nats
 from nats.aio.client import Client
@@ -17,9 +17,6 @@ from infra.runtime.direct import DirectReader
 from infra.runtime.log import EventLog
 from infra.runtime.object_store import ObjectStoreArtifacts
 from infra.runtime.settings import BusSettings
-
-if TYPE_CHECKING:
-    from infra.runtime.agent import Artifacts
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +31,7 @@ class Bus:
     js: JetStreamContext
     reader: DirectReader
     log: EventLog
-    artifacts: Artifacts
+    artifacts: ObjectStoreArtifacts
 
     @classmethod
     async def on(cls, nc: Client, settings: BusSettings) -> Bus:

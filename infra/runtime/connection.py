@@ -17,7 +17,6 @@ from infra.runtime import bus as buses
 from infra.runtime.bus import Bus
 from infra.runtime.health import Health
 from infra.runtime.log import States
-from infra.runtime.provision import provision
 from infra.runtime.runtime import Runtime
 from infra.runtime.settings import BusSettings
 
@@ -26,6 +25,7 @@ logger = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 8.0
 FULL_AT = 0.8
 _WATCH_S = 10.0
+_FIRST_LOOK_S = 0.2
 
 
 async def connected(service: Service, settings: BusSettings, health: Health) -> Runtime:
@@ -79,7 +79,8 @@ async def _watch(runtime: Runtime, ended: asyncio.Event, again: asyncio.Event) -
     created = None
     while True:
         waits = {asyncio.create_task(event.wait()) for event in (ended, again)}
-        _, rest = await asyncio.wait(waits, timeout=_WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+        wait_s = _WATCH_S if created else _FIRST_LOOK_S  # which log it is must be known before that can change
+        _, rest = await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         for wait in rest:
             wait.cancel()
         if ended.is_set():
@@ -100,16 +101,6 @@ async def _watch(runtime: Runtime, ended: asyncio.Event, again: asyncio.Event) -
             runtime.fail(f"the stream {subjects.EVENTS_STREAM} was made anew")
             return
         created = info.created
-
-
-async def provisioned(runtime: Runtime) -> None:
-    """Provision, and try again while the bus has trouble (a cluster elects a leader, JetStream recovers)."""
-    while True:
-        try:
-            return await provision(runtime.bus.js, runtime.service, runtime.settings)
-        except (TimeoutError, nats.errors.Error) as error:
-            logger.warning("the bus is not ready for provisioning: %r", error)
-            await asyncio.sleep(0.5)
 
 
 async def _whole(message: NatsMessage) -> NatsMessage:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,15 +72,38 @@ class DirectReader:
             StreamUnavailable: nobody answered.
         """
         messages: list[Stored] = []
-        start, pending = max(sequence, 1), 1
-        while pending:
-            request = {"seq": start, "next_by_subj": subject, "batch": BATCH, "max_bytes": MAX_BATCH_BYTES}
-            found, pending = await self._request(stream, request)
+        start, more = sequence, True
+        while more:
+            found, more = await self.page(stream, subject, start)
             messages += found
-            if not found:
-                break
-            start = found[-1].sequence + 1
+            start = found[-1].sequence + 1 if found else start
         return messages
+
+    async def page(
+        self, stream: str, subject: str, sequence: int, *, limit: int = BATCH
+    ) -> tuple[list[Stored], bool]:
+        """At most ``limit`` messages (fewer if they are large) from ``sequence`` on, and whether there are more.
+
+        Raises:
+            StreamUnavailable: nobody answered.
+        """
+        request = {
+            "seq": max(sequence, 1),
+            "next_by_subj": subject,
+            "batch": limit,
+            "max_bytes": MAX_BATCH_BYTES,
+        }
+        found, pending = await self._request(stream, request)
+        return found, bool(found and pending)
+
+    async def newest(self, stream: str, wanted: Sequence[str]) -> list[Stored]:
+        """The newest message on each of the subjects ``wanted`` (at most 1,024) that has one.
+
+        Raises:
+            StreamUnavailable: nobody answered.
+        """
+        found, _ = await self._request(stream, {"multi_last": list(wanted), "batch": len(wanted)})
+        return found
 
     async def _request(
         self, stream: str, request: dict[str, Any], *, single: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 
 import nats.errors
 from nats.aio.client import Client
@@ -38,6 +39,15 @@ class ObjectStoreArtifacts(StoredArtifacts):
 
     async def has(self, sha256: str) -> bool:
         return _chunks_id(await self._meta(sha256)) is not None
+
+    async def present(self, hashes: Sequence[str]) -> set[str]:
+        """Those of ``hashes`` (at most 1,024) that the bucket has.
+
+        Raises:
+            StreamUnavailable: the bus did not answer.
+        """
+        found = await self._reader.newest(OBJECT_STREAM, [_meta_subject(sha256) for sha256 in hashes])
+        return {json.loads(meta.data)["name"] for meta in found if _chunks_id(meta) is not None}
 
     async def _meta(self, sha256: str) -> Stored | None:
         return await self._reader.last(OBJECT_STREAM, _meta_subject(sha256))

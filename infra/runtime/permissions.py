@@ -54,8 +54,8 @@ _PUT_ARTIFACTS = f"$O.{subjects.ARTIFACTS_BUCKET}.>"
 _AGENT_PUBLISH = (_PUT_ARTIFACTS, subjects.ALL_TURNS, "live.*.progress")
 _EXTRA_PUBLISH: dict[Service, tuple[str, ...]] = {
     Service.ROUTER: ("timers.waiting.>", subjects.CANCELS, subjects.dead("router", "*")),
-    # The log's keeper refills it from the SQL copy when it lost its end: the facts of all services, verbatim.
-    Service.EVENT_STORE: (_PUT_ARTIFACTS, subjects.dead("event_store", "*"), subjects.ALL_EVENTS),
+    # The log's keeper refills it from the SQL copy when it lost its end, through a gate that is closed otherwise.
+    Service.EVENT_STORE: (_PUT_ARTIFACTS, subjects.dead("event_store", "*"), f"{subjects.REFILL}>"),
     Service.GATEWAY: (_PUT_ARTIFACTS, subjects.CANCELS, subjects.query("*"), subjects.CAPABILITIES),
 }
 _EXTRA_SUBSCRIBE: dict[Service, tuple[str, ...]] = {

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
+import nats.errors
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
@@ -18,6 +20,8 @@ from contracts import subjects
 from contracts.errors import Permanent
 from contracts.events import FACTS
 from contracts.services import AGENTS, FACES, Face, Service
+from infra.runtime.gate import GATED, as_closed, is_closed, until_open
+from infra.runtime.health import Health
 from infra.runtime.object_store import OBJECT_STREAM
 from infra.runtime.settings import BusSettings
 
@@ -112,32 +116,60 @@ def consumers(service: Service, settings: BusSettings) -> dict[str, api.Consumer
     return found
 
 
-async def provision(js: JetStreamContext, service: Service, settings: BusSettings) -> None:
+async def provision(js: JetStreamContext, service: Service, settings: BusSettings, *, closed: bool = False) -> None:
     """Make or update all streams, the bucket, and the durables of ``service``. Safe when many start at once.
+
+    ``closed``: those that the event store keeps a copy of are made with a closed gate, for it to refill and open.
 
     Raises:
         Misconfigured: the server refuses the layout (for example a replica count that it cannot give).
         nats.errors.Error, TimeoutError: the bus did not answer; try again.
     """
-    await asyncio.gather(*(_stream(js, config) for config in streams(settings)))
+    await asyncio.gather(*(_stream(js, config, closed=closed) for config in streams(settings)))
     for stream, config in consumers(service, settings).items():
         await _consumer(js, stream, config)
 
 
-async def _stream(js: JetStreamContext, wanted: api.StreamConfig) -> None:
+async def provisioned(js: JetStreamContext, service: Service, settings: BusSettings, health: Health) -> None:
+    """Provision as soon as the log is open, and try again while the bus has trouble (a cluster elects a leader,
+    JetStream recovers). What is waited for is a problem in ``health``.
+
+    The event store waits for nobody: it makes the log, closed, and opens it when it has compared its copy.
+    """
+    is_store = service is Service.EVENT_STORE
+    while True:
+        if not is_store:
+            await until_open(js, partial(_tell, health))
+        try:
+            return await provision(js, service, settings, closed=is_store)
+        except (TimeoutError, nats.errors.Error) as error:
+            logger.warning("the bus is not ready for provisioning: %r", error)
+            await asyncio.sleep(0.5)
+
+
+def _tell(health: Health, problem: str | None) -> None:
+    if problem is None:
+        health.problems.pop("log", None)
+    elif health.problems.get("log") != problem:
+        logger.info("waiting: %s", problem)
+        health.problems["log"] = problem
+
+
+async def _stream(js: JetStreamContext, wanted: api.StreamConfig, *, closed: bool) -> None:
     name = str(wanted.name)
     try:
         try:
             found = (await js.stream_info(name)).config
         except NotFoundError:
             try:
-                await js.add_stream(wanted)
+                await js.add_stream(as_closed(wanted) if closed and name in GATED else wanted)
                 logger.info("created stream %s", name)
                 return
             except APIError as error:
                 if error.err_code not in _ALREADY_THERE:
                     raise
                 found = (await js.stream_info(name)).config
+        wanted = as_closed(wanted) if is_closed(found) else wanted  # opening it is the event store's
         if changes := _differences(found, wanted):
             logger.info("updating stream %s: %s", name, ", ".join(changes))
             await js.update_stream(found.evolve(**{key: getattr(wanted, key) for key in changes}))

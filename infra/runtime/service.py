@@ -29,8 +29,9 @@ from contracts.errors import ConnectorsError
 from contracts.services import Service
 from infra.runtime import logs
 from infra.runtime.agent import Agent
-from infra.runtime.connection import STOP_TIMEOUT_S, connected, provisioned
+from infra.runtime.connection import STOP_TIMEOUT_S, connected
 from infra.runtime.health import Health, served
+from infra.runtime.provision import provisioned
 from infra.runtime.runtime import Runtime
 from infra.runtime.settings import BusSettings
 
@@ -80,7 +81,7 @@ async def serving(service: Service, setup: Setup, settings: BusSettings) -> Asyn
         )
         runtime = await connected(service, settings, health)
         stack.push_async_callback(_stopped, runtime)
-        await provisioned(runtime)
+        await provisioned(runtime.bus.js, service, settings, health)
         await setup(runtime)
         app = FastStream(runtime.broker, logger=None)
         await app.start()

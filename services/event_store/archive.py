@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from contracts.artifacts import TREE_MEDIA_TYPE, ArtifactRef, TreeManifest
 from contracts.errors import Permanent
 from infra.runtime.artifacts import ArtifactMissing
-from services.event_store.database.copy import Copy, Message
+from services.event_store.database.copy import Copy
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ class Archive:
         self._patience_s = patience_s
         self._known: set[str] = set()
 
-    async def take(self, batch: Sequence[Message]) -> None:
-        """Store everything that the facts of ``batch`` name.
+    async def take(self, batch: Iterable[tuple[int, Any]]) -> None:
+        """Store everything that is named by ``batch``: pairs of a fact's sequence (0: no fact) and its data.
 
         What the object store does not have after ``patience_s`` is written down as missing and looked for later
         (`look_again`): one wrong reference must not stop the copy of all pipelines.
@@ -71,10 +71,10 @@ class Archive:
         """
         wanted: Refs = {}
         named_at: dict[str, int] = {}
-        for message in batch:
-            for ref in references(message.event.data) if message.event else ():
+        for sequence, data in batch:
+            for ref in references(data):
                 wanted.setdefault(ref.sha256, ref)
-                named_at.setdefault(ref.sha256, message.sequence)
+                named_at.setdefault(ref.sha256, sequence)
         missing = await self._store(wanted, self._patience_s)
         for ref, parent in missing:
             await self._run(self._copy.mark_missing, [ref], named_at[parent])
@@ -113,7 +113,7 @@ class Archive:
     async def _store_files(self, refs: Sequence[ArtifactRef], patience_s: float) -> list[ArtifactRef]:
         """Store what is lacking, a group at a time. Returns what nobody has."""
         lost: list[ArtifactRef] = []
-        for group in _groups(await self._lacking(refs)):
+        for group in groups(await self._lacking(refs)):
             contents, missing = await self._fetch(group, patience_s)
             if contents:
                 await self._run(self._copy.keep, contents)
@@ -165,7 +165,7 @@ def _blobs(tree: ArtifactRef, manifest: bytes) -> list[ArtifactRef]:
         return []
 
 
-def _groups(refs: Iterable[ArtifactRef]) -> Iterator[list[ArtifactRef]]:
+def groups(refs: Iterable[ArtifactRef]) -> Iterator[list[ArtifactRef]]:
     """Small enough together to be held in memory and written in one transaction."""
     group: list[ArtifactRef] = []
     size = 0

@@ -15,8 +15,10 @@ from contracts.errors import Transient
 from infra.runtime.health import Health
 from infra.runtime.service import Runtime, Setup
 from services.event_store.archive import Archive
+from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy
 from services.event_store.database.engine import open_engine
+from services.event_store.database.ledger import ledgers
 from services.event_store.questions import Questions
 from services.event_store.reader import Reader
 from services.event_store.refill import Refill
@@ -41,8 +43,10 @@ def store(settings: Settings) -> Setup:
         writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         copy, watermark, bus = Copy(engine), Watermark(), runtime.bus
         archive = Archive(bus.artifacts, copy, writer, patience_s=settings.artifact_patience_s)
-        refill = Refill(bus.nc, bus.artifacts, copy, writer)
-        reader = Reader(bus.js, copy, archive, refill, writer, watermark)
+        others = ledgers(engine)
+        refill = Refill(bus, [*others, copy], copy, writer)
+        beside = Beside(bus, others, archive, writer)
+        reader = Reader(bus.js, copy, archive, refill, beside, writer, watermark)
         questions = Questions(
             engine,
             watermark,

@@ -11,14 +11,15 @@ from typing import Any, TypeVar
 import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.errors import Permanent, Transient
 from contracts.subjects import ALL_EVENTS, EVENTS_STREAM
 from services.event_store.archive import Archive
+from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy, Message
-from services.event_store.errors import Diverged, Gap
+from services.event_store.errors import Gap
 from services.event_store.refill import Refill
 from services.event_store.watermark import Watermark
 
@@ -44,6 +45,7 @@ class Reader:
         copy: Copy,
         archive: Archive,
         refill: Refill,
+        beside: Beside,
         writer: Executor,
         watermark: Watermark,
     ) -> None:
@@ -51,6 +53,7 @@ class Reader:
         self._copy = copy
         self._archive = archive
         self._refill = refill
+        self._beside = beside
         self._writer = writer
         self._watermark = watermark
 
@@ -74,8 +77,9 @@ class Reader:
     async def _follow(self) -> None:
         """Compare, then read until something is wrong; returns when the consumer has to be made anew."""
         await self._run(self._copy.refold_unreadable)
+        await self._refill.run()
+        await self._beside.catch_up()
         last = await self._run(self._copy.last_sequence)
-        await self._compare(last)
         await self._watermark.advance(last)
         subscription = await self._consume(last + 1)
         self._watermark.problem = None
@@ -85,6 +89,7 @@ class Reader:
                     messages = await subscription.fetch(BATCH, timeout=IDLE_S)
                 except nats.errors.TimeoutError:
                     await subscription.consumer_info()  # NotFoundError: the server restarted and forgot it
+                    await self._beside.catch_up()
                     continue
                 await self._record(messages)
                 await asyncio.sleep(GATHER_S)
@@ -98,7 +103,8 @@ class Reader:
                 logger.error("the message at sequence %d (%s) is no fact", message.sequence, message.subject)
         if batch[0].sequence != self._watermark.last + 1:
             raise Gap(self._watermark.last + 1, batch[0].sequence)
-        await self._archive.take(batch)
+        await self._beside.catch_up()  # before the facts that came of it
+        await self._archive.take((message.sequence, message.event.data) for message in batch if message.event)
         await self._watermark.advance(await self._run(self._copy.append, batch))
 
     async def _consume(self, start: int) -> JetStreamContext.PullSubscription:
@@ -114,32 +120,6 @@ class Reader:
         )
         info = await self._js.add_consumer(EVENTS_STREAM, config)
         return await self._js.pull_subscribe_bind(consumer=info.name, stream=EVENTS_STREAM)
-
-    async def _compare(self, last: int) -> None:
-        """Whether log and copy are of one piece, judged by the last fact that both must have.
-
-        Raises:
-            Gap, Diverged: they are not.
-            RefillFailed: the log ends before the copy, and could not be refilled.
-        """
-        stream = (await self._js.stream_info(EVENTS_STREAM)).state
-        common = min(last, stream.last_seq)
-        if common and common >= stream.first_seq:
-            await self._compare_at(common)
-        if last + 1 < stream.first_seq <= stream.last_seq:
-            raise Gap(last + 1, stream.first_seq)
-        if stream.last_seq < last:
-            await self._refill.run(stream.last_seq)
-
-    async def _compare_at(self, sequence: int) -> None:
-        try:
-            stored = await self._js.get_msg(EVENTS_STREAM, sequence)
-        except NotFoundError:
-            raise Gap(sequence, sequence + 1) from None
-        message = Message.decode(sequence, stored.subject or "", stored.data or b"")
-        recorded = await self._run(self._copy.id_at, sequence)
-        if recorded != message.id:
-            raise Diverged(sequence, str(recorded), str(message.id))
 
     def _stopped(self, error: Exception) -> None:
         text = error.what if isinstance(error, (Permanent, Transient)) else f"{type(error).__name__}: {error}"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from pydantic import BaseModel, SecretStr
 
 from contracts import subjects
 from contracts.artifacts import ArtifactRef
@@ -26,7 +24,6 @@ from contracts.queries import (
     HistoryQuery,
     PipelinesPage,
     PipelinesQuery,
-    Query,
     StateAnswer,
     StateQuery,
 )
@@ -35,29 +32,9 @@ from infra.runtime.bus import Bus
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.permissions import ADMIN
 from infra.runtime.provision import provision
-from infra.runtime.service import Runtime, serving
-from services.event_store.handler import store
-from services.event_store.settings import Settings
 from tests.support.facts import interleaved, life, pipeline_id
 from tests.support.nats import fast
-
-R = TypeVar("R", bound=BaseModel)
-
-
-@asynccontextmanager
-async def running_store(server: NatsServer, folder: Path, **settings: Any) -> AsyncIterator[Runtime]:
-    url = SecretStr(f"sqlite:///{folder / 'events.db'}")
-    setup = store(Settings(url=url, **{"artifact_patience_s": 0.2, "min_seq_timeout_s": 2, **settings}))
-    async with serving(Service.EVENT_STORE, setup, server.settings(Service.EVENT_STORE, fast(folder))) as runtime:
-        yield runtime
-
-
-async def ask(bus: Bus, name: str, query: Query, answer: type[R]) -> R:
-    reply = await bus.nc.request(subjects.query(name), query.model_dump_json().encode(), timeout=10)
-    found = Answer[answer].model_validate_json(reply.data)  # type: ignore[valid-type]
-    assert found.refusal is None, found.refusal
-    assert found.result is not None
-    return found.result
+from tests.support.store import ask, problems, running_store
 
 
 async def refused(bus: Bus, name: str, payload: bytes) -> str:
@@ -76,12 +53,6 @@ async def append(bus: Bus, events: Sequence[Envelope]) -> int:
             last[event.pipeline] = (await bus.log.read(event.pipeline))[1]
         sequence = last[event.pipeline] = await bus.log.append(event, expected_last=last[event.pipeline])
     return sequence
-
-
-async def problems(runtime: Runtime) -> dict[str, str]:
-    _, report = await runtime.health.report()
-    assert isinstance(report["problems"], dict)
-    return report["problems"]
 
 
 async def some_artifact(bus: Bus) -> ArtifactRef:

@@ -18,6 +18,7 @@ from contracts.services import Service
 from infra.runtime.bus import Bus, connect
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.permissions import ADMIN
+from infra.runtime.provision import provision
 from infra.runtime.service import Runtime, serving
 from infra.runtime.settings import BusSettings
 from tests.support.nats import fact_of, submit
@@ -112,8 +113,10 @@ async def test_service_waits_for_a_bus_that_is_not_there_yet(tmp_path: Path) -> 
         assert agent.process.returncode is None
         assert "ready" not in agent.log.replace("not ready", "")
         async with server.running():
-            await agent.says("ready")
+            await agent.says("the log is not there yet: the event store makes it")
             async with connect(server.settings(ADMIN), ADMIN) as bus:
+                await provision(bus.js, Service.EVENT_STORE, server.settings(ADMIN))
+                await agent.says(": ready")
                 await fact_of(bus, await submit(bus), ResearchCompleted)
             assert await agent.stop() == 0
 
@@ -177,7 +180,7 @@ async def test_service_leaves_when_its_log_is_replaced(
         runtime.listen("live.*.progress", ignore)
 
     async with serving(Service.ROUTER, setup, nats_server.settings(Service.ROUTER, bus_settings)) as runtime:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         config = (await bus.js.stream_info("EVENTS")).config
         await bus.js.delete_stream("EVENTS")
         await bus.js.add_stream(config)

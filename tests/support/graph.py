@@ -89,10 +89,16 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    server: NatsServer, bus: Bus, settings: BusSettings, *, routers: int = 1, slots: int = 2
+    server: NatsServer,
+    bus: Bus,
+    settings: BusSettings,
+    *,
+    routers: int = 1,
+    slots: int = 2,
+    before: Stage | None = None,
 ) -> AsyncIterator[Stage]:
-    """All agents with ``slots`` each, and so many replicas of the router."""
-    theatre = Stage(bus, {})
+    """All agents with ``slots`` each, and so many replicas of the router; they know the pipelines of ``before``."""
+    theatre = Stage(bus, before.casts if before else {})
     async with AsyncExitStack() as stack:
         for service in AGENTS:
             own = server.settings(service, settings).model_copy(update={"slots": slots})

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from contracts import subjects
 from contracts.artifacts import ArtifactRef
 from contracts.envelope import Envelope, UnknownFact
 from contracts.events import PipelineForked
 from contracts.lineage import forked
+from infra.runtime.log import PREVIOUS
 from services.event_store.database.folded import Folded, Recent
 from services.event_store.database.lineage import EVENTS, facts
 from services.event_store.database.tables import ArtifactRow, MissingRow, PipelineRow
@@ -66,6 +68,11 @@ class Stored:
     subject: str
     payload: bytes
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those that the log's readers go by."""
+        return {PREVIOUS: str(self.previous), f"{PREVIOUS}-Subject": subjects.history(self.pipeline)}
+
 
 @dataclass(frozen=True)
 class Change:
@@ -77,7 +84,9 @@ class Change:
 
 
 class Copy:
-    """The only writer of the database. Not for two threads at once."""
+    """The only writer of the log's copy. Not for two threads at once."""
+
+    stream = subjects.EVENTS_STREAM
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -88,10 +97,15 @@ class Copy:
         with self._engine.connect() as connection:
             return _last(connection)
 
-    def id_at(self, sequence: int) -> str | None:
+    def recorded(self, sequence: int) -> str | None:
         """The id of the fact at ``sequence``; ``None``: the copy has none there."""
         with self._engine.connect() as connection:
             return connection.execute(select(EVENTS.c.id).where(EVENTS.c.sequence == sequence)).scalar()
+
+    @staticmethod
+    def mark(subject: str, payload: bytes) -> str | None:
+        """What `recorded` says of such a message."""
+        return Message.decode(0, subject, payload).id
 
     def stored(self, after: int, limit: int) -> list[Stored]:
         """The next ``limit`` messages after sequence ``after``, for a refill of the log."""
@@ -167,6 +181,13 @@ class Copy:
         with self._engine.begin() as connection:
             _upsert(connection, ARTIFACTS, rows, keep=tuple(ARTIFACTS.c.keys()))
             connection.execute(delete(MISSING).where(MISSING.c.sha256.in_([ref.sha256 for ref, _ in contents])))
+
+    def artifacts(self, after: str, limit: int) -> list[ArtifactRef]:
+        """The next ``limit`` artifacts whose hash is greater than ``after``, by hash."""
+        query = select(ARTIFACTS.c.sha256, ARTIFACTS.c.media_type, ARTIFACTS.c.size)
+        query = query.where(ARTIFACTS.c.sha256 > after).order_by(ARTIFACTS.c.sha256).limit(limit)
+        with self._engine.connect() as connection:
+            return [ArtifactRef(**row) for row in connection.execute(query).mappings()]
 
     def content(self, sha256: str) -> bytes | None:
         """Of an artifact; ``None``: the copy does not have it."""

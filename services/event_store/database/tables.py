@@ -98,4 +98,16 @@ class MissingRow(SQLModel, table=True):
     sequence: int = Field(sa_type=BigInt)
 
 
-ROWS: tuple[type[SQLModel], ...] = (EventRow, PipelineRow, ArtifactRow, MissingRow)
+class LedgerRow(SQLModel, table=True):
+    """One message of a stream beside the log (model turns, dead letters), verbatim; ``headers`` is JSON."""
+
+    __tablename__ = "ledgers"
+
+    stream: str = Field(primary_key=True)
+    sequence: int = Field(primary_key=True, sa_type=BigInt)
+    subject: str
+    headers: str = Field(sa_type=Text)
+    payload: bytes = Field(sa_type=LargeBinary)
+
+
+ROWS: tuple[type[SQLModel], ...] = (EventRow, PipelineRow, ArtifactRow, MissingRow, LedgerRow)
