@@ -1,7 +1,7 @@
 """The frozen message: a fact and what is known about it, with the names of CloudEvents 1.0.
 
-https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md (structured JSON). ``causation``
-and ``dataversion`` are extension attributes.
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md (structured JSON). ``causation``,
+``dataversion`` and ``imported`` are extension attributes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class UnknownFact(Permanent):
 
 
 class Envelope(Frozen):
-    """One message of the log."""
+    """One message of the log. ``imported``: it was said elsewhere and is here to be read, never to be acted on."""
 
     specversion: Literal["1.0"] = "1.0"
     id: str
@@ -35,6 +35,7 @@ class Envelope(Frozen):
     time: AwareDatetime
     subject: PipelineId
     causation: str | None = None
+    imported: Literal[True] | None = None
     data: dict[str, Any]
 
     @property

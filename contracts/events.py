@@ -297,8 +297,10 @@ class ApprovalGranted(Fact):
     """``request`` is the event id of the `approval.requested` that it answers."""
 
     TYPE = "approval.granted"
+    VERSION = 2
     request: str
     by: str = "user"
+    reason: str = ""
 
 
 class ApprovalDenied(Fact):

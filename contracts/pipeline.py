@@ -70,4 +70,6 @@ def outstanding(state: PipelineState) -> tuple[Task, ...]:
 
 def startable(state: PipelineState, service: Service, task_id: str) -> Task | None:
     """The task that ``service`` may start for the fact ``task_id``; ``None``: leave it, others will see to it."""
+    if state.imported:
+        return None
     return next((t for t in outstanding(state) if t.id == task_id and t.service == service and not t.stale), None)

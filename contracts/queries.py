@@ -113,8 +113,8 @@ class StateQuery(Query):
 
 
 class StateAnswer(Frozen):
-    """``position`` and ``sequence`` are those of the last fact folded; ``updated`` is its time. ``submitted`` is that
-    of the pipeline's own first fact (of a fork: when it was forked), if that is among them."""
+    """``position`` and ``sequence`` are those of the last fact folded; ``updated`` is its time. ``submitted`` is
+    when the pipeline's own first fact was said (of a fork: when it was forked), if that is among them."""
 
     state: PipelineState
     position: int

@@ -15,12 +15,15 @@ from contracts.services import Service
 
 
 class Status(StrEnum):
+    """``IMPORTED`` is only shown (`PipelineState.status_here`), never folded."""
+
     RUNNING = "running"
     PAUSED = "paused"
     SUCCESS = "success"
     PARTIAL = "partial"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    IMPORTED = "imported"
 
     @property
     def final(self) -> bool:
@@ -121,7 +124,9 @@ class PipelineState(Frozen):
     person) are what is open; a final state has none. ``degraded`` names the streams that the generator left out,
     ``unproven`` those that the last test run did not prove. ``judged`` is kept when a new research begins, for it
     may come to the same. ``pause_wanted`` is a level, set by ``command`` (an event id); ``cancel`` is the id of the
-    request to cancel; ``commands`` the last ids of pauses and resumes.
+    request to cancel; ``commands`` the last ids of pauses and resumes. A fork shares the first ``forked_at`` facts
+    of ``parent``; ``generation`` counts its ancestors. ``imported``: a copy of what happened elsewhere, in which
+    nothing is to be done here.
     """
 
     id: str = ""
@@ -165,3 +170,11 @@ class PipelineState(Frozen):
     commands: tuple[str, ...] = ()
     cancel: str | None = None
     parent: str | None = None
+    forked_at: int | None = None
+    generation: int = 0
+    imported: bool = False
+
+    @property
+    def status_here(self) -> Status:
+        """What to show: an open pipeline whose history was imported is at work elsewhere, if at all."""
+        return Status.IMPORTED if self.imported and not self.status.final else self.status

@@ -13,7 +13,15 @@ def _without_answers(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "answers": None}
 
 
-UPCASTS: dict[tuple[str, int], Upcast] = {("pipeline.submitted", 1): _without_answers}
+def _without_reason(data: dict[str, Any]) -> dict[str, Any]:
+    """Before version 2 only who denied could say why."""
+    return {**data, "reason": ""}
+
+
+UPCASTS: dict[tuple[str, int], Upcast] = {
+    ("pipeline.submitted", 1): _without_answers,
+    ("approval.granted", 1): _without_reason,
+}
 """(type, version) -> the step to version + 1."""
 
 

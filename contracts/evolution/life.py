@@ -6,7 +6,7 @@ from contracts import events as e
 from contracts.envelope import Envelope
 from contracts.evolution.handlers import Changes, on
 from contracts.services import Service
-from contracts.state import PipelineState, Status, Task
+from contracts.state import Choice, PipelineState, Status, Task
 
 _COMMANDS_KEPT = 32
 """A pause or resume that is repeated is known by its id, as long as not so many others came in between."""
@@ -24,6 +24,7 @@ def _submitted(state: PipelineState, envelope: Envelope, fact: e.PipelineSubmitt
         "document": fact.document,
         "answers": fact.answers,
         "spec_url": fact.spec_url,
+        "imported": bool(envelope.imported),
         "tasks": (Task(id=envelope.id, service=Service.RESEARCH),),
     }
 
@@ -35,6 +36,9 @@ def _forked(state: PipelineState, envelope: Envelope, fact: e.PipelineForked) ->
     return {
         "id": envelope.subject,
         "parent": fact.parent,
+        "forked_at": fact.at,
+        "generation": state.generation + 1,
+        "imported": bool(envelope.imported),
         "engine": fact.engine or state.engine,
         "policy": fact.policy or state.policy,
         "status": state.status if state.status.final else Status.RUNNING,
@@ -42,7 +46,15 @@ def _forked(state: PipelineState, envelope: Envelope, fact: e.PipelineForked) ->
         "cancel": None,
         "command": None,
         "tasks": _stale(state),
+        **_unapproved(state),
     }
+
+
+def _unapproved(state: PipelineState) -> Changes:
+    """A person who was asked about the parent was not asked about the fork, whose policy may not even ask."""
+    if state.approval is None:
+        return {}
+    return {"approval": None, "choice": Choice(id=state.approval, fact=e.ApprovalRequested.TYPE)}
 
 
 def _stale(state: PipelineState) -> tuple[Task, ...]:

@@ -125,7 +125,10 @@ class Router:
         return await self._states.load(pipeline, at_least=sequence)
 
     async def _settle(self, pipeline: str, folded: Folded) -> None:
-        """Append decisions until there is nothing to decide, then see to the timers."""
+        """Append decisions until there is nothing to decide, then see to the timers. An imported history is only
+        read: it was decided elsewhere."""
+        if folded.state.imported:
+            return
         while (after := await self._append(pipeline, folded, self._first)) is not None:
             folded = after
         folded = self._states.peek(pipeline) or folded

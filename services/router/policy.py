@@ -124,6 +124,8 @@ class _Desk:
                 return self._publish(_outcome(self.state))
             case e.ReviewRejected.TYPE:
                 return self._after_rejection(choice)
+            case e.ApprovalRequested.TYPE:  # of the pipeline that this one was forked from
+                return self._publish(self.state.outcome or "partial")
             case e.ApprovalGranted.TYPE:
                 return self._publish_now(self.state.outcome or "partial")
             case e.ApprovalDenied.TYPE:

@@ -92,7 +92,7 @@ SAMPLES: tuple[e.Fact, ...] = (
     e.ReviewRequested(attempt=2, **_DECIDED),
     e.PublishRequested(attempt=2, **_PARTIAL, **_DECIDED),
     e.ApprovalRequested(**_PARTIAL, **_DECIDED),
-    e.ApprovalGranted(request="2" * 32, by="ada"),
+    e.ApprovalGranted(request="2" * 32, by="ada", reason="it reads what we need"),
     e.ApprovalDenied(request="2" * 32, by="ada", reason="one stream is missing"),
     e.TimerElapsed(timer="3" * 32),
 )

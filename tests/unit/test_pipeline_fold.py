@@ -275,6 +275,37 @@ def test_fork_of_a_cancelled_parent_is_not_cancelled() -> None:
     assert open_services(child.state) == {Service.GENERATOR, Service.FIXTURES}
 
 
+@pytest.mark.parametrize(("approval", "decided"), [("required", "approval:success"), ("none", "publish:success")])
+def test_fork_of_a_parent_that_waits_for_approval_asks_anew_as_its_own_policy_says(
+    approval: str, decided: str
+) -> None:
+    parent = until(begun(approval="required"), *TO_REVIEW, Service.REVIEWER)
+
+    child = fork(parent, len(parent.facts), Policy.model_validate({"approval": approval}))
+    child.say(Service.GATEWAY, e.ApprovalGranted(request=str(parent.state.approval)))
+    child.route()
+
+    assert s.decided(child.facts) == [decided]
+    assert child.state.approval != parent.state.approval
+
+
+def test_imported_history_is_folded_and_starts_nothing_but_its_fork_does() -> None:
+    log = until(begun(), Service.RESEARCH)
+    imported = [fact.model_copy(update={"imported": True}) for fact in log.facts]
+    state = fold(imported)
+
+    assert state == log.state.model_copy(update={"imported": True})
+    assert (state.status, state.status_here) == (Status.RUNNING, Status.IMPORTED)
+    task = log.facts[-1].id
+    assert startable(log.state, Service.GENERATOR, task)
+    assert startable(state, Service.GENERATOR, task) is None
+
+    child = fork(Log(facts=imported), len(imported))
+    child.route()
+    assert not child.state.imported
+    assert s.decided(child.facts) == ["generation:GENERATE", "fixtures"]
+
+
 def test_fork_without_its_parent_fails_and_says_so() -> None:
     child = fork(Log(), 1)
 
