@@ -406,6 +406,23 @@ def test_path_variables_name_records_of_their_list() -> None:
     assert "GET /regions/{region}/users parents" in {gap.subject for gap in api.gaps}
 
 
+def test_a_variable_called_pk_is_the_primary_key_of_its_list() -> None:
+    api = understood({"/users": operation(LIST), "/users/{pk}": operation(USER)})
+    (binding,) = api.endpoints["GET /users/{pk}"].bindings
+    assert (binding.sources[0].endpoint, binding.sources[0].field, binding.record_field) == (
+        "GET /users",
+        ("id",),
+        ("id",),
+    )
+
+
+def test_one_thing_is_in_its_envelope_however_much_is_said_of_its_columns() -> None:
+    user = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", *"abcdefgh")}}
+    about = {name: {"type": "string"} for name in ("id", "show_title", "label", "order")}
+    paths = {"/users/{id}": operation({"type": "object", "properties": {"result": user, **about}})}
+    assert understood(paths).endpoints["GET /users/{id}"].records.path == ("result",)
+
+
 def test_a_variable_may_name_records_of_a_list_at_the_top_whose_name_is_singular() -> None:
     api = understood(
         {
