@@ -58,9 +58,10 @@ def evolve(state: PipelineState, envelope: Envelope) -> PipelineState:
 
 def _changes(state: PipelineState, envelope: Envelope) -> Changes:
     fact = envelope.fact()
-    begins = isinstance(fact, (PipelineSubmitted, PipelineForked))
-    lives = bool(state.id) and not state.status.final
-    return HANDLERS[envelope.type](state, envelope, fact) if lives or begins else {}
+    lives = state.id and not state.status.final
+    if lives or isinstance(fact, (PipelineSubmitted, PipelineForked)):
+        return HANDLERS[envelope.type](state, envelope, fact)
+    return {}
 
 
 def outstanding(state: PipelineState) -> tuple[Task, ...]:

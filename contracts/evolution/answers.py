@@ -59,8 +59,8 @@ def _joined(
 
 def _judged(state: PipelineState, found: Changes) -> Changes:
     """What a verdict ``found``, and the memory of it."""
-    now = dict(state) | found
-    return found | {"judged": Judged(**{name: now[name] for name in Judged.model_fields})}
+    now = {name: found[name] if name in found else getattr(state, name) for name in Judged.model_fields}
+    return found | {"judged": Judged(**now)}
 
 
 @on(e.TestsPassed, e.TestsFailed)

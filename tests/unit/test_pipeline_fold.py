@@ -355,3 +355,16 @@ def test_another_policy_may_be_compared_on_the_same_state() -> None:
     kinds = [decide(log.state, Policy(code_repairs=n), code_version=CODE)[0].fact.TYPE for n in (0, 1)]
 
     assert kinds == ["research.requested", "generation.requested"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"position": 3}, {"reason": "why", "tasks": ()}])
+def test_changed_copy_is_what_pydantic_would_copy(changes: dict[str, object]) -> None:
+    state = until(begun(), *BOTH_HALVES).state
+    before = state.model_dump()
+
+    changed, copied = state.changed(changes), state.model_copy(update=changes)
+
+    assert changed == copied
+    assert changed.model_fields_set == copied.model_fields_set
+    assert changed.model_dump_json(exclude_unset=True) == copied.model_dump_json(exclude_unset=True)
+    assert state.model_dump() == before
