@@ -56,6 +56,7 @@ class JudgedApi(Frozen):
 
     ``endpoints``: stream -> key of its endpoint. ``parents``: stream -> variable of its request -> parent stream.
     ``paging``: stream -> how it pages. ``fields``: path variable -> the config's field that fills it.
+    ``opens``: field that may be left out -> the streams that cannot be read without it.
     """
 
     api: SimulatedApi
@@ -63,6 +64,7 @@ class JudgedApi(Frozen):
     parents: dict[str, dict[str, str]] = Field(default_factory=dict)
     paging: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     fields: dict[str, str] = Field(default_factory=dict)
+    opens: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 def conformance_of(report: TestReport, name: str) -> ConformanceReport:

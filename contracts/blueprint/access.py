@@ -17,6 +17,9 @@ class Parameter(Frozen):
     the path, or a variable of the server's URL. ``streams`` are those whose requests carry it (empty: all); a
     request that names ``{target}`` itself takes the value there. ``until_now``: of ``format`` date or date-time;
     where it is left out the time of the read is sent (the end of a window in time).
+
+    One that is neither required nor has a value to send where it is left out *opens* its streams: they, and the
+    streams that hang on them, are only there once the config has a value.
     """
 
     name: str
@@ -31,6 +34,11 @@ class Parameter(Frozen):
     until_now: bool = False
     secret: bool = False
     streams: tuple[str, ...] = ()
+
+    @property
+    def opens(self) -> bool:
+        """Whether its streams can only be read by who sets it."""
+        return bool(self.streams) and not self.required and self.default is None and not self.until_now
 
 
 class BaseUrl(Frozen):

@@ -82,7 +82,12 @@ async def conformance(options: Options, out: Console, err: Console) -> int:
     isolation = UNCONFINED if options.unconfined else await sandbox.probe()
     pace = Pace(full=options.full, total_s=TOTAL_FULL_S if options.full else TOTAL_S, many=options.many)
     known = Knowledge(
-        judged.endpoints, judged.parents, judged.paging, judged.fields, streams=tuple(judged.endpoints)
+        judged.endpoints,
+        judged.parents,
+        judged.paging,
+        judged.fields,
+        judged.opens,
+        streams=tuple(judged.endpoints),
     )
     with tempfile.TemporaryDirectory(prefix="kit-") as folder, err.status("starting") as status:
 

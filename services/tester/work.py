@@ -28,6 +28,7 @@ from services.tester.conformance import (
     Subject,
     conform,
     endpoints_of,
+    opens_of,
     paging_of,
     parents_of,
     specify,
@@ -145,6 +146,7 @@ def knowledge_of(package: Package) -> tuple[SimulatedApi, Knowledge, list[Check]
         parents=parents,
         paging=paging_of(blueprint, choices),
         fields=fields_of(configured(blueprint, parents, endpoints)),
+        opens=opens_of(blueprint, choices),
         missing=dict.fromkeys(package.degraded, "degraded: it is left out of the connector"),
         streams=tuple(stream.name for stream in blueprint.streams),
     )
@@ -173,6 +175,7 @@ def _published(api: SimulatedApi, known: Knowledge) -> Tree:
         parents={stream: dict(parents) for stream, parents in known.parents.items()},
         paging=dict(known.paging),
         fields=dict(known.fields),
+        opens={field: tuple(streams) for field, streams in known.opens.items()},
     )
     content = judged.model_dump_json().encode()
     return {JUDGED_API: content} if len(content) <= MAX_API_BYTES else {}

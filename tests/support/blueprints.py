@@ -128,3 +128,27 @@ def small_crm() -> ApiBlueprint:
         child("deals", "contacts", "/contacts/{contact_id}/deals", "contact_id", pagination=PAGINATIONS["page"]),
         child("notes", "deals", "/contacts/{contact_id}/deals/{deal_id}/notes", "deal_id", cursor=UPDATED_SINCE),
     )
+
+
+def opened_by_fields() -> ApiBlueprint:
+    """Folders that only the user can name, with what is below them, and reports that want a day to begin with:
+    both are there once the config has the field. A ``kind`` has a value to begin with."""
+    field = {"location": "path", "required": False}
+    return blueprint(
+        stream("contacts", pagination=PAGINATIONS["page"]),
+        stream("items", path="/folders/{folder_id}/items"),
+        child("comments", "items", "/items/{item_id}/comments", "item_id"),
+        stream("locks", request=Request(path="/locks", query={"folder_id": "{folder_id}"})),
+        stream("reports", cursor=UPDATED_SINCE),
+        stream("avatars", path="/avatars/{kind}"),
+        name="opened",
+        parameters=(
+            Parameter(name="folder_id", target="folder_id", streams=("items", "locks"), **field),
+            Parameter(
+                name="from", location="query", target="from", format="date", required=False, streams=("reports",)
+            ),
+            Parameter(
+                name="kind", target="kind", enum=("round", "square"), default="round", streams=("avatars",), **field
+            ),
+        ),
+    )

@@ -31,7 +31,7 @@ from contracts.blueprint import (
     SessionTokenAuth,
 )
 from services.generator.compiler import compile_connector
-from tests.support.blueprints import PAGINATIONS, blueprint, child, small_crm, stream
+from tests.support.blueprints import PAGINATIONS, blueprint, child, opened_by_fields, small_crm, stream
 
 TOKEN_URL = "https://auth.example.com/{region}/token"
 RULES = "A,ASYNC,B,C4,C90,E4,E7,E9,F,I,N,PERF,PIE,PLR0915,PT,RET,RUF,S,SIM,T10,UP,W"
@@ -162,7 +162,7 @@ def run(*command: str, cwd: Path) -> str:
 @pytest.mark.parametrize(
     "known",
     [
-        pytest.param([small_crm(), every_auth(), every_issued_token()], id="all parts"),
+        pytest.param([small_crm(), every_auth(), every_issued_token(), opened_by_fields()], id="all parts"),
         pytest.param(forms(), id="each part alone", marks=pytest.mark.slow),
     ],
 )
@@ -191,6 +191,8 @@ def test_only_the_parts_that_an_api_needs_are_rendered() -> None:
         "Incremental",
         "class Parent",
         "start_date",
+        "def unset",
+        "needs:",
     ):
         assert absent not in code
     assert "class OnePage" in code

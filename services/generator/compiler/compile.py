@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from contracts.artifacts import Tree
 from contracts.blueprint import ApiBlueprint, Choices
@@ -12,6 +12,7 @@ from contracts.errors import Permanent
 from services.generator.compiler import papers
 from services.generator.compiler.credentials import Method, all_fields, needs, plan_methods
 from services.generator.compiler.feasible import left_out, named_variables, taken
+from services.generator.compiler.opened import openings
 from services.generator.compiler.parameters import Setting, in_all, plan_settings, uses_type
 from services.generator.compiler.render import render
 from services.generator.compiler.schemas import catalog_schema
@@ -86,7 +87,9 @@ def _context(blueprint: ApiBlueprint, choices: Choices, chosen: tuple[Chosen, ..
     base = taken(blueprint.base_url, "base_url", choices)
     base_url = base.template.rstrip("/") if base else None
     names = {one.name for one in chosen}
-    settings = plan_settings(item for item in blueprint.parameters if not item.streams or names & set(item.streams))
+    used = (item for item in blueprint.parameters if not item.streams or names & set(item.streams))
+    opened = openings(used, chosen)
+    settings = plan_settings(opened.parameters, opened.told)
     server = tuple(setting for setting in settings if setting.parameter.location == "server")
     methods = plan_methods(
         taken(blueprint.auth, "auth", choices), frozenset(item.parameter.target for item in server)
@@ -104,11 +107,14 @@ def _context(blueprint: ApiBlueprint, choices: Choices, chosen: tuple[Chosen, ..
         "base_url": base_url,
         "methods": methods,
         "parameters": [setting.field for setting in settings],
-        "streams": declare(chosen, settings),
+        "streams": declare(chosen, settings, opened.needs),
         "rate_limit": limit,
         "specification": specification(blueprint, methods, settings, base_url=base_url, start=start),
         "start_required": start == "required",
         **_places(settings, server, chosen),
+        "openers": _display(
+            (item for item in settings if item.parameter in opened.opened), lambda item: item.field.name
+        ),
         **_features(methods, settings, chosen, has_cursor=has_cursor),
     }
 
@@ -123,18 +129,21 @@ def _places(
     named = {name for request in requests.values() for name in named_variables(request)}
     in_requests = [item for item in settings if id(item) not in elsewhere or item.parameter.target in named]
     return {
-        "in_server": _display(server, "target"),
-        "in_query": _display(in_query, "target"),
-        "in_header": _display(in_header, "target"),
-        "in_requests": _display(in_requests, "variable"),
+        "in_server": _display(server, _target),
+        "in_query": _display(in_query, _target),
+        "in_header": _display(in_header, _target),
+        "in_requests": _display(in_requests, lambda item: item.variable),
         "has_variables": bool(in_requests),
     }
 
 
-def _display(settings: Iterable[Setting], key: Literal["target", "variable"]) -> str:
+def _target(setting: Setting) -> str:
+    return setting.parameter.target
+
+
+def _display(settings: Iterable[Setting], key: Callable[[Setting], str]) -> str:
     """A dict display; empty if there is nothing to show."""
-    names = ((item.variable if key == "variable" else item.parameter.target, item.field) for item in settings)
-    items = [f"{literal(name)}: self.{field.attribute}" for name, field in names]
+    items = [f"{literal(key(item))}: self.{item.field.attribute}" for item in settings]
     return "{" + ", ".join(items) + "}" if items else ""
 
 

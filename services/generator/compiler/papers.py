@@ -43,7 +43,7 @@ def context(
         "document_url": blueprint.document_url,
         "fields": list(_fields(schema, "")),
         "config_example": _example(schema),
-        "stream_rows": [_row(one) for one in chosen],
+        "stream_rows": [_row(one, made.needs) for one, made in zip(chosen, code["streams"], strict=True)],
         "sections": [_section(one, choices) for one in chosen],
         "left_out": [{"name": name, "reason": reason} for name, reason in reasons.items()],
         "gaps": [{"subject": gap.subject, "reason": gap.reason} for gap in blueprint.gaps],
@@ -76,13 +76,15 @@ def _example(schema: dict[str, Any]) -> Any:
     return schema.get("enum", [samples[schema["type"]]])[0]
 
 
-def _row(one: Chosen) -> dict[str, str]:
+def _row(one: Chosen, needs: tuple[str, ...]) -> dict[str, str]:
+    """``needs``: the fields of the configuration without which it cannot be read."""
     return {
         "name": one.name,
         "request": f"{one.request.method} {one.request.path}",
         "key": _paths(one.primary_key),
         "cursor": ".".join(one.cursor.field) if one.cursor else "",
         "parent": one.parent.stream if one.parent else "",
+        "needs": ", ".join(needs),
         "pagination": one.pagination.kind,
     }
 

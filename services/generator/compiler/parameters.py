@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,10 @@ class Setting:
     variable: str
 
 
-def plan_settings(parameters: Iterable[Parameter]) -> tuple[Setting, ...]:
+def plan_settings(
+    parameters: Iterable[Parameter], told: Callable[[Parameter], str] = lambda parameter: ""
+) -> tuple[Setting, ...]:
+    """``told`` is what the configuration's form says of a parameter besides its description."""
     parameters = tuple(parameters)
     targets = Counter(parameter.target for parameter in parameters)
     attributes, names = Names(_RESERVED), set(_OWN)
@@ -67,11 +70,11 @@ def plan_settings(parameters: Iterable[Parameter]) -> tuple[Setting, ...]:
         names.add(name)
         attribute = attributes.attribute(name if not name.startswith("model_") else f"the_{name}")
         variable = parameter.target if targets[parameter.target] == 1 else f"config.{name}"
-        planned.append(Setting(parameter, _field(parameter, name, attribute), variable))
+        planned.append(Setting(parameter, _field(parameter, name, attribute, told(parameter)), variable))
     return tuple(planned)
 
 
-def _field(parameter: Parameter, name: str, attribute: str) -> Field:
+def _field(parameter: Parameter, name: str, attribute: str, told: str) -> Field:
     secret = parameter.type == "string" and (parameter.secret or name.lower() in _SECRET_NAMES)
     default = None if secret else _default(parameter)
     form = parameter.format if parameter.type == "string" and not secret else None
@@ -84,8 +87,9 @@ def _field(parameter: Parameter, name: str, attribute: str) -> Field:
         given = "" if attribute == name else f", alias={literal(name)}"
         annotation = f"IsoTime = Field(default_factory=lambda: now({literal(form)}){given})"
     schema: dict[str, Any] = {"type": parameter.type, "title": name.replace("_", " ").capitalize()}
-    empty = " The time of the read, if it is left out." if until_now else ""
-    about = {"description": parameter.description + empty, "enum": list(enum), "default": default}
+    empty = "The time of the read, if it is left out." if until_now else ""
+    description = " ".join(part for part in (parameter.description, empty, told) if part)
+    about = {"description": description, "enum": list(enum), "default": default}
     about |= _FORMS.get(form or "", {}) if not enum else {}
     schema |= {key: value for key, value in about.items() if value not in ("", [], None)}
     if secret:

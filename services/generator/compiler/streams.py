@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from contracts.blueprint import (
     PageNumberPagination,
     PageSize,
     Pagination,
+    Parameter,
     Parent,
     Request,
     Selector,
@@ -78,6 +79,7 @@ class Declaration:
     primary_key: tuple[JsonPath, ...]
     incremental: str | None
     parent: str | None
+    needs: tuple[str, ...]
     schema_file: str
 
 
@@ -110,15 +112,22 @@ def _choose(stream: Stream, choices: Choices) -> Chosen:
     )
 
 
-def declare(chosen: Iterable[Chosen], settings: tuple[Setting, ...]) -> tuple[Declaration, ...]:
+def declare(
+    chosen: Iterable[Chosen], settings: tuple[Setting, ...], needs: Callable[[str], Collection[Parameter]]
+) -> tuple[Declaration, ...]:
+    """``needs``: the parameters without which a stream cannot be read."""
     chosen = tuple(chosen)
     requests = {one.name: one.request for one in chosen}
     files = Names()
-    return tuple(_declare(one, settings, requests, files.file_stem(one.name)) for one in chosen)
+    return tuple(_declare(one, settings, requests, needs(one.name), files.file_stem(one.name)) for one in chosen)
 
 
 def _declare(
-    one: Chosen, settings: tuple[Setting, ...], requests: Mapping[str, Request], schema_file: str
+    one: Chosen,
+    settings: tuple[Setting, ...],
+    requests: Mapping[str, Request],
+    needed: Collection[Parameter],
+    schema_file: str,
 ) -> Declaration:
     renamed = variables_for(settings, one.name)
     request = one.request
@@ -134,6 +143,7 @@ def _declare(
         primary_key=one.primary_key,
         incremental=_incremental(one.cursor),
         parent=_parent(one.parent),
+        needs=tuple(setting.field.name for setting in settings if setting.parameter in needed),
         schema_file=schema_file,
     )
 

@@ -126,10 +126,20 @@ class Bench:
         return await self._run("spec", Plan(), None, wall_s=self.pace.command_s)
 
     async def command(
-        self, name: str, plan: Plan, *, variant: int = 0, listening: bool = True, waits: bool = False
+        self,
+        name: str,
+        plan: Plan,
+        *,
+        variant: int = 0,
+        form: Form | Given | None = None,
+        listening: bool = True,
+        waits: bool = False,
     ) -> Run:
-        """`check` or `discover`. Without ``listening`` nobody answers at the config's base URL."""
-        return await self._run(name, plan, variant, wall_s=self.pace.command_s, listening=listening, waits=waits)
+        """`check` or `discover`. Without ``listening`` nobody answers at the config's base URL. ``form``: another
+        than that of all runs."""
+        return await self._run(
+            name, plan, variant, wall_s=self.pace.command_s, form=form, listening=listening, waits=waits
+        )
 
     async def read(
         self,
@@ -139,6 +149,7 @@ class Bench:
         incremental: bool = False,
         state: Sequence[dict[str, Any]] | None = None,
         variant: int = 0,
+        form: Form | Given | None = None,
         kill: Kill | None = None,
         bound: int | None = None,
         waits: bool = False,
@@ -157,6 +168,7 @@ class Bench:
             wall_s=self.pace.read_s,
             files=files,
             transcript=Transcript("read", tuple(stream["name"] for stream in streams), trimmed=trimmed),
+            form=form,
             kill=kill,
             bound=bound,
             waits=waits,
@@ -171,6 +183,7 @@ class Bench:
         wall_s: float,
         files: dict[str, bytes] | None = None,
         transcript: Transcript | None = None,
+        form: Form | Given | None = None,
         kill: Kill | None = None,
         bound: int | None = None,
         listening: bool = True,
@@ -186,7 +199,9 @@ class Bench:
                 files = dict(files or {})
                 argv = [*self.subject.argv, command]
                 if variant is not None:
-                    config = self.form.fill(simulator.base_url_at(port), simulator.token_url_at(port), variant)
+                    config = (form or self.form).fill(
+                        simulator.base_url_at(port), simulator.token_url_at(port), variant
+                    )
                     files["config.json"] = json.dumps(config.values).encode()
                 for name in ("config", "catalog", "state"):
                     if f"{name}.json" in files:

@@ -7,8 +7,8 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -37,10 +37,11 @@ class Config:
 @dataclass(frozen=True)
 class Form:
     """A connector's ``connectionSpecification``, ready to be filled in. The same form always makes the same values;
-    ``salt`` keeps them unlike those of any other run."""
+    ``salt`` keeps them unlike those of any other run. ``also``: fields to be set though they may be left out."""
 
     schema: Schema
     salt: str = field(default_factory=lambda: secrets.token_hex(6))
+    also: frozenset[str] = frozenset()
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -54,6 +55,9 @@ class Form:
     @property
     def has_secrets(self) -> bool:
         return bool(self.fill("http://localhost", None).secrets)
+
+    def without(self, fields: Iterable[str]) -> Form:
+        return replace(self, also=self.also.difference(fields))
 
     def fill(self, base_url: str, token_url: str | None, variant: int = 0) -> Config:
         """
@@ -90,6 +94,12 @@ class Form:
         return node if isinstance(node, dict) else {}
 
 
+def optional(schema: Schema, fields: Iterable[str]) -> list[str]:
+    """Of ``fields`` those that a form has and does not require."""
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    return [name for name in fields if name in properties and name not in required]
+
+
 def _options(node: Schema) -> list[Any]:
     """The alternatives of a node, without the one that only says that it may be null."""
     found = node.get("oneOf") or node.get("anyOf")
@@ -120,7 +130,7 @@ class _Filler:
                     values[name] = self._token_url
                 elif name in required:
                     values[name] = next(iter(self._given.values()))
-            elif name in required or (not path and self._holds_secrets(part, 0)):
+            elif name in required or (not path and (name in self._form.also or self._holds_secrets(part, 0))):
                 values[name] = self.value(self._form._resolved(part), (*path, name), depth + 1)
         return values
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,10 @@ class Given:
     @property
     def has_secrets(self) -> bool:
         return bool(self.fill("http://localhost", None).secrets)
+
+    def without(self, fields: Iterable[str]) -> Given:
+        left_out = frozenset(fields)
+        return Given(self.schema, {name: value for name, value in self.template.items() if name not in left_out})
 
     def fill(self, base_url: str, token_url: str | None, variant: int = 0) -> Config:
         """The config for a simulated API at ``base_url``; one without a token endpoint leaves that as it was."""

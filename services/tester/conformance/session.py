@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from time import monotonic
 from typing import Any
@@ -18,13 +18,14 @@ from services.tester.conformance import (
     failures,
     incremental,
     isolation,
+    openings,
     resume,
     termination,
 )
 from services.tester.conformance.bench import Bench, Run
 from services.tester.conformance.binding import Bindings, Bound, bind, grouped
 from services.tester.conformance.checks import failed
-from services.tester.conformance.configuration import Form
+from services.tester.conformance.configuration import Form, optional
 from services.tester.conformance.given import Given
 from services.tester.conformance.observation import observed
 from services.tester.conformance.plain_values import values_in, with_values_named
@@ -50,16 +51,22 @@ class Knowledge:
 
     ``endpoints``: stream -> endpoint key. ``parents``: stream -> variable -> parent stream. ``paging``: stream ->
     how it pages (streams with the same words share the code). ``fields``: path variable -> the config's field
-    that fills it. ``missing``: streams that are rightly not in the catalog -> why. ``streams``: all that there
-    should be.
+    that fills it. ``opens``: field of the config that may be left out -> the streams that cannot be read without
+    it. ``missing``: streams that are rightly not in the catalog -> why. ``streams``: all that there should be.
     """
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     paging: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
+    opens: openings.Opens = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     streams: tuple[str, ...] = ()
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """The config's fields to be set though they may be left out."""
+        return frozenset({*self.opens, *self.fields.values()})
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,7 @@ class Session:
         self.catalog: list[dict[str, Any]] = []
         self.bindings = Bindings((), {})
         self._config = config
+        self._may_open: openings.Opens = {}
         self._began_s = monotonic()
 
     async def judge(self, specified: Run) -> None:
@@ -108,11 +116,15 @@ class Session:
             if spec is None:
                 said = specified.transcript
                 raise Rejected(f"`spec` gave no specification; it {said.ended}. {said.complaint}")
-            bench.form = Form(spec) if self._config is None else Given(spec, self._config)
+            made = Form(spec, also=self.known.filled) if self._config is None else Given(spec, self._config)
+            bench.form = made
             config = bench.form.fill("http://localhost", None)
         except Rejected as problem:
             self.checks.append(failed("protocol", None, "spec", problem.what))
             return False
+        self._may_open = {name: self.known.opens[name] for name in optional(spec, self.known.opens)}
+        left_out = openings.closed(self._may_open, config.values)
+        self.known = replace(self.known, missing={**left_out, **self.known.missing})
         bench.variables = free_variables(
             bench.api, config.values, self.known.fields, frozenset(self.known.endpoints.values())
         )
@@ -195,8 +207,15 @@ class Session:
         for group in grouped([one for one in self.bindings.bound if one.incremental]):
             for some in _parted(group, INCREMENTAL_TOGETHER):
                 yield incremental.judge_incremental(bench, some)
+        yield from self._of_the_whole(flat)
+
+    def _of_the_whole(self, flat: list[Bound]) -> Iterator[Job]:
+        """What is the connector's, not a stream's."""
+        bench = self.bench
         yield _alone(resume.judge_sigterm(bench, flat))
         yield commands.judge_unknown_stream(bench)
+        if self._may_open:
+            yield openings.judge_openings(bench, self._may_open, self.bindings.bound)
         for way in range(1, len(bench.form.variants)):
             yield commands.judge_other_way(bench, flat[0], way)
 

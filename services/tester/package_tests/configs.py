@@ -31,12 +31,15 @@ class Ways:
     required: Mapping[str, str]
 
 
-def fill_in(spec: Mapping[str, Any], api: SimulatedApi, origin: str, token_path: str | None) -> Ways:
-    """
+def fill_in(
+    spec: Mapping[str, Any], api: SimulatedApi, origin: str, token_path: str | None, also: frozenset[str]
+) -> Ways:
+    """``also``: fields to be set though they may be left out.
+
     Raises:
         Rejected: nothing in the form says where the API is.
     """
-    form = Form(dict(spec), salt="package tests")
+    form = Form(dict(spec), salt="package tests", also=also)
     token_url = f"{origin}{token_path}" if token_path else None
     titles: dict[str, str] = {}
     filled: dict[str, Config] = {}

@@ -50,7 +50,7 @@ def write_tests(material: Material, concessions: Mapping[str, Concession] | None
     """
     conceded = dict(concessions or {})
     token_path = _token_path(material.api)
-    ways = fill_in(material.spec, material.api, ORIGIN, token_path)
+    ways = fill_in(material.spec, material.api, ORIGIN, token_path, material.known.filled)
     bindings = _bound(material.known, material.api)
     one_page = frozenset(
         Case(test).parameter for test, kind in conceded.items() if kind == "one_page" and Case(test).parameter
