@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from contracts.base import Frozen, PipelineId, Sha256, Slug
 from contracts.envelope import Envelope
 from contracts.pipeline import PipelineState, Status, fold
+from contracts.verification import Part
 
 R = TypeVar("R")
 
@@ -212,6 +213,14 @@ class Counts(Frozen):
     ledgers: dict[str, int] = {}
 
 
+class VerifyQuery(Query):
+    """Compare ``part`` of the log with its copy from ``after`` on (the ``next`` of the page before), for about a
+    second. The answer is a `contracts.verification.VerifyPage`."""
+
+    part: Part
+    after: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
+
+
 QUERIES: dict[str, type[Query]] = {
     "history": HistoryQuery,
     "histories": HistoriesQuery,
@@ -219,6 +228,7 @@ QUERIES: dict[str, type[Query]] = {
     "pipelines": PipelinesQuery,
     "artifact": ArtifactQuery,
     "counts": CountsQuery,
+    "verify": VerifyQuery,
 }
 """Name of a question (`contracts.subjects.query`) -> its model."""
 

@@ -6,6 +6,8 @@ from collections import OrderedDict
 
 from contracts.envelope import UnknownFact
 from contracts.queries import (
+    ArtifactChunk,
+    ArtifactQuery,
     Counts,
     CountsQuery,
     HistoriesPage,
@@ -17,12 +19,16 @@ from contracts.queries import (
     Recorded,
     StateAnswer,
     StateQuery,
+    VerifyQuery,
 )
+from contracts.verification import VerifyPage
 from gateway.problems import not_found, unavailable
 from gateway.store import Refused, Store
 from infra.runtime.log import EventLog
 
 REMEMBERED_PIPELINES = 10_000
+VERIFY_TIMEOUT_S = 30.0
+"""The store works a second on an answer, but one artifact may be large."""
 
 
 class Reads:
@@ -88,6 +94,17 @@ class Reads:
         except UnknownFact as error:
             raise unavailable(error.what) from None
 
+    async def artifact(self, sha256: str, *, offset: int = 0) -> ArtifactChunk:
+        """A part of an artifact, from byte ``offset`` on.
+
+        Raises:
+            Problem: 404, or 503.
+        """
+        try:
+            return await self._store.ask("artifact", ArtifactQuery(sha256=sha256, offset=offset), ArtifactChunk)
+        except Refused as refused:
+            raise refused.problem() from None
+
     async def pipelines(self, query: PipelinesQuery) -> PipelinesPage:
         """A page of the list. A copy that lags behind is shown as it is rather than not at all.
 
@@ -103,6 +120,17 @@ class Reads:
                 raise refused.problem() from None
         try:
             return await self._store.ask("pipelines", query, PipelinesPage)
+        except Refused as refused:
+            raise refused.problem() from None
+
+    async def verify(self, query: VerifyQuery) -> VerifyPage:
+        """Compare a part of the log with its copy.
+
+        Raises:
+            Problem: 503.
+        """
+        try:
+            return await self._store.ask("verify", query, VerifyPage, timeout_s=VERIFY_TIMEOUT_S)
         except Refused as refused:
             raise refused.problem() from None
 

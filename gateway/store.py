@@ -41,14 +41,14 @@ class Store:
         self._nc = nc
         self._timeout_s = timeout_s
 
-    async def ask(self, name: str, query: Query, result: type[R]) -> R:
+    async def ask(self, name: str, query: Query, result: type[R], *, timeout_s: float | None = None) -> R:
         """
         Raises:
             Refused: there is no result.
         """
         try:
             reply = await self._nc.request(
-                subjects.query(name), query.model_dump_json().encode(), timeout=self._timeout_s
+                subjects.query(name), query.model_dump_json().encode(), timeout=timeout_s or self._timeout_s
             )
             answer = Answer[result].model_validate_json(reply.data)  # type: ignore[valid-type]
         except (TimeoutError, nats.errors.Error) as error:

@@ -41,13 +41,13 @@ class Gateway:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def answers(self) -> bool:
-        """Whether a gateway of ours listens there."""
+    async def answers(self, *, in_trouble: bool = False) -> bool:
+        """Whether a gateway of ours listens there and is ready; ``in_trouble``: or says why it is not."""
         try:
             response = await self._http.get("/readyz", timeout=2)
         except httpx2.HTTPError:
             return False
-        return response.status_code == 200
+        return response.status_code in ((200, 503) if in_trouble else (200,))
 
     async def generate(
         self,

@@ -100,7 +100,7 @@ class Archive:
         manifests, missing = await self._fetch(await self._lacking(trees), patience_s)
         lost = [(ref, ref.sha256) for ref in missing]
         for tree, manifest in manifests:
-            lost += [(blob, tree.sha256) for blob in await self._store_files(_blobs(tree, manifest), patience_s)]
+            lost += [(blob, tree.sha256) for blob in await self._store_files(blobs(tree, manifest), patience_s)]
         if manifests:
             await self._run(self._copy.keep, manifests)
         files = [ref for ref in wanted.values() if ref.media_type != TREE_MEDIA_TYPE]
@@ -157,7 +157,8 @@ class Archive:
         return await asyncio.get_running_loop().run_in_executor(self._writer, function, *args)
 
 
-def _blobs(tree: ArtifactRef, manifest: bytes) -> list[ArtifactRef]:
+def blobs(tree: ArtifactRef, manifest: bytes) -> list[ArtifactRef]:
+    """The files of a tree; none if it only calls itself one."""
     try:
         return list(TreeManifest.model_validate_json(manifest).blobs())
     except ValidationError:

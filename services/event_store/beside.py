@@ -9,9 +9,10 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from infra.runtime.bus import Bus
-from infra.runtime.direct import Stored
 from services.event_store.archive import Archive
 from services.event_store.database.ledger import Ledger
+
+POLL_S = 0.05
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ class Beside:
         self._archive = archive
         self._writer = writer
         self._last: dict[str, int] = {}
+        self._alone = asyncio.Lock()
 
     async def catch_up(self) -> None:
         """Copy what these streams have now, and the artifacts that it names.
@@ -33,7 +35,16 @@ class Beside:
             Gap: a stream lacks a message.
             Transient: the bus did not answer.
         """
-        await asyncio.gather(*(self._follow(ledger) for ledger in self._ledgers))
+        async with self._alone:
+            await asyncio.gather(*(self._follow(ledger) for ledger in self._ledgers))
+
+    async def reached(self, stream: str, sequence: int, timeout_s: float) -> bool:
+        """Whether the copy of ``stream`` holds ``sequence``, waiting at most ``timeout_s`` for it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while (there := self._last.get(stream, 0) >= sequence) is False and loop.time() < deadline:
+            await asyncio.sleep(POLL_S)
+        return there
 
     async def _follow(self, ledger: Ledger) -> None:
         end = (await self._bus.js.stream_info(ledger.stream)).state.last_seq
@@ -42,19 +53,19 @@ class Beside:
             last = await self._run(ledger.last_sequence)
         while last < end:
             page, _ = await self._bus.reader.page(ledger.stream, ">", last + 1)
-            await self._archive.take((0, _data(message)) for message in page)
+            await self._archive.take((0, data_of(message.data)) for message in page)
             last = await self._run(ledger.append, page)
             if not page:
-                await asyncio.sleep(0.05)  # a replica that lags behind answered
+                await asyncio.sleep(POLL_S)  # a replica that lags behind answered
         self._last[ledger.stream] = last
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, function, *args)
 
 
-def _data(message: Stored) -> Any:
-    """What may name artifacts: a turn is JSON, a dead letter may be anything."""
+def data_of(payload: bytes) -> Any:
+    """What of a message may name artifacts: turns and facts are JSON, a dead letter may be anything."""
     try:
-        return json.loads(message.data)
+        return json.loads(payload)
     except (ValueError, RecursionError):
         return None

@@ -23,6 +23,7 @@ from services.event_store.questions import Questions
 from services.event_store.reader import Reader
 from services.event_store.refill import Refill
 from services.event_store.settings import Settings
+from services.event_store.verify import Verifier
 from services.event_store.watermark import Watermark
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def store(settings: Settings) -> Setup:
         questions = Questions(
             engine,
             watermark,
+            Verifier(bus, engine, beside, watermark),
             min_seq_timeout_s=settings.min_seq_timeout_s,
             max_answer_bytes=bus.nc.max_payload - ENVELOPE_BYTES,
         )

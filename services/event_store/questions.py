@@ -7,14 +7,17 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import nats.errors
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.envelope import UnknownFact
-from contracts.queries import QUERIES, Answer, Query, Refusal
+from contracts.errors import Transient
+from contracts.queries import QUERIES, Answer, Query, Refusal, VerifyQuery
 from services.event_store.database import read
 from services.event_store.database.histories import histories
+from services.event_store.verify import Verifier
 from services.event_store.watermark import Watermark
 
 logger = logging.getLogger(__name__)
@@ -35,9 +38,16 @@ class Questions:
     """``min_seq_timeout_s``: how long a question waits for the copy to reach its ``min_seq``."""
 
     def __init__(
-        self, engine: Engine, watermark: Watermark, *, min_seq_timeout_s: float, max_answer_bytes: int
+        self,
+        engine: Engine,
+        watermark: Watermark,
+        verifier: Verifier,
+        *,
+        min_seq_timeout_s: float,
+        max_answer_bytes: int,
     ) -> None:
         self._engine = engine
+        self._verifier = verifier
         self._watermark = watermark
         self._min_seq_timeout_s = min_seq_timeout_s
         self._max_answer_bytes = max_answer_bytes
@@ -55,10 +65,21 @@ class Questions:
             behind = f"the copy is at sequence {self._watermark.last} of the log, not yet at {query.min_seq}"
             return _refuse("behind", f"{behind}: {self._watermark.problem or 'ask again'}")
         async with self._slots:
-            answer = await asyncio.to_thread(self._answer, name, query)
+            if isinstance(query, VerifyQuery):
+                answer = await self._verify(query)
+            else:
+                answer = await asyncio.to_thread(self._answer, name, query)
         if len(answer) > self._max_answer_bytes:
             return _refuse("unavailable", f"an answer of {len(answer)} bytes does not fit into one message")
         return answer
+
+    async def _verify(self, query: VerifyQuery) -> bytes:
+        try:
+            return _result(await self._verifier.page(query))
+        except (Transient, nats.errors.Error) as error:
+            return _refuse("unavailable", f"the bus did not show its side: {error}")
+        except SQLAlchemyError as error:
+            return _refuse("unavailable", f"the database did not answer ({type(error).__name__})")
 
     def _answer(self, name: str, query: Query) -> bytes:
         try:
@@ -73,7 +94,11 @@ class Questions:
         except SQLAlchemyError as error:
             logger.exception("the database did not answer %s", name)
             return _refuse("unavailable", f"the database did not answer ({type(error).__name__})")
-        return Answer(result=result).model_dump_json(exclude_none=True).encode()
+        return _result(result)
+
+
+def _result(result: BaseModel) -> bytes:
+    return Answer(result=result).model_dump_json(exclude_none=True).encode()
 
 
 def _refuse(kind: Any, what: str) -> bytes:

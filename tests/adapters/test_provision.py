@@ -213,7 +213,5 @@ def test_passwords_are_in_files_that_only_their_owner_reads(nats_server: NatsSer
 
 def test_permissions_name_every_fact_that_a_service_emits_and_no_other() -> None:
     for service, face in FACES.items():
-        if service is Service.EVENT_STORE:
-            continue  # it refills the log with the facts of all, see infra/runtime/permissions.py
         granted = {subject for subject in permissions(service).publish if subject.startswith("pipelines.")}
         assert granted == {subjects.any_pipeline(fact) for fact in face.emits}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from contracts import events as e
 from contracts import subjects
-from contracts.queries import Counts, CountsQuery
 from contracts.services import Service
 from infra.runtime.bus import Bus
 from infra.runtime.gate import GATED
@@ -22,7 +21,7 @@ from infra.runtime.settings import BusSettings
 from tests.support.facts import life, pipeline_id
 from tests.support.graph import Stage, stage
 from tests.support.scripted import Scenario, decided
-from tests.support.store import ask, problems, running_store
+from tests.support.store import copied, problems, running_store
 
 HELD = Scenario("held", "", hold=(Service.TESTER, e.PipelineResumeRequested.TYPE))
 TREE = {"src/a.py": b"a" * 300_000, "src/b.py": b"b"}
@@ -52,18 +51,6 @@ async def something_of_everything(bus: Bus) -> None:
     for event in life(pipeline_id(1), artifact=await bus.artifacts.put_tree(TREE)):
         _, last = await bus.log.read(event.pipeline)
         await bus.log.append(event, expected_last=last)
-
-
-async def copied(bus: Bus) -> Counts:
-    """Wait until the copy has all that the streams have."""
-    ends = {stream: (await bus.js.stream_info(stream)).state.last_seq for stream in GATED}
-    last = ends.pop(subjects.EVENTS_STREAM)
-    async with asyncio.timeout(20):
-        while True:
-            counts = await ask(bus, "counts", CountsQuery(), Counts)
-            if (counts.last_sequence, counts.ledgers) == (last, ends):
-                return counts
-            await asyncio.sleep(0.05)
 
 
 async def lose(server: NatsServer, bus: Bus, *streams: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr
 
 from contracts import subjects
-from contracts.queries import Answer, Query
+from contracts.queries import Answer, Counts, CountsQuery, Query
 from contracts.services import Service
 from infra.runtime.bus import Bus
+from infra.runtime.gate import GATED
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.service import Runtime, serving
 from services.event_store.handler import store
@@ -45,3 +47,15 @@ async def problems(runtime: Runtime) -> dict[str, str]:
     _, report = await runtime.health.report()
     assert isinstance(report["problems"], dict)
     return report["problems"]
+
+
+async def copied(bus: Bus) -> Counts:
+    """Wait until the copy has all that the streams have."""
+    ends = {stream: (await bus.js.stream_info(stream)).state.last_seq for stream in GATED}
+    last = ends.pop(subjects.EVENTS_STREAM)
+    async with asyncio.timeout(20):
+        while True:
+            counts = await ask(bus, "counts", CountsQuery(), Counts)
+            if (counts.last_sequence, counts.ledgers) == (last, ends):
+                return counts
+            await asyncio.sleep(0.05)
