@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from contracts.answers import RecordedAnswer, RecordedAnswers
@@ -20,20 +21,23 @@ from contracts.blueprint import (
 )
 from services.research.observed_paging import Page, observed_pagination
 from services.research.openapi.examples import schema_of_examples
+from services.research.openapi.plain_values import named_by_parents
 from services.research.openapi.ranking import MAX_OPTIONS, decision
-from services.research.openapi.words import words
+from services.research.openapi.words import noun, words
 
 T = TypeVar("T")
 OBSERVED = 0.97
 _DEPTH = 3
+_EXAMPLES = 100
+"""Records that a schema is made from."""
 _KEY_WORDS = ("id", "uuid", "guid", "uid", "key", "gid", "sid", "sku", "code", "number", "slug", "handle")
 
 
 def observed(blueprint: ApiBlueprint, recorded: RecordedAnswers) -> ApiBlueprint:
     """``blueprint`` with what the answers show first; what the document says stays as the next alternative."""
     shown = _by_stream(blueprint.streams, recorded.answers)
-    streams = tuple(
-        _stream(stream, shown[stream.name]) if stream.name in shown else stream for stream in blueprint.streams
+    streams = named_by_parents(
+        [_stream(stream, shown[stream.name]) if stream.name in shown else stream for stream in blueprint.streams]
     )
     settled = {
         option_key(new.name, field)
@@ -42,7 +46,7 @@ def observed(blueprint: ApiBlueprint, recorded: RecordedAnswers) -> ApiBlueprint
         if getattr(old, field) != getattr(new, field)
     }
     gaps = tuple(gap for gap in blueprint.gaps if gap.subject not in settled)
-    return blueprint.model_copy(update={"streams": streams, "gaps": gaps})
+    return blueprint.model_copy(update={"streams": tuple(streams), "gaps": gaps})
 
 
 def _by_stream(
@@ -74,25 +78,30 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _stream(stream: Stream, answers: list[tuple[int, RecordedAnswer]]) -> Stream:
-    bodies = [answer.body for _, answer in answers]
-    path = _records_path(bodies, stream.selector.value)
-    if path is None:
+    known = stream.selector.value
+    place = _place([answer.body for _, answer in answers], known, stream.name)
+    if place is None:
         return stream
     pages = [
-        Page(number, answer, rows) for number, answer in answers if (rows := rows_at(answer.body, path)) is not None
+        Page(number, answer, rows)
+        for number, answer in answers
+        if (rows := rows_at(answer.body, place)) is not None
     ]
     rows = [row for page in pages for row in page.rows]
     proof = Evidence(
         pointer=f"answers/{pages[0].number}", note=f"{len(rows)} records of {len(pages)} recorded answers"
     )
     updates: dict[str, Any] = {}
-    if path != stream.selector.value.path or stream.selector.value.shape != "array":
-        updates["selector"] = _first(stream.selector, Selector(path=path), proof)
+    if place != known:
+        updates["selector"] = _first(stream.selector, place, proof)
     if (found := observed_pagination(stream, pages)) is not None:
         value, page, note = found
         evidence = Evidence(pointer=f"answers/{page.number}", note=note)
         updates["pagination"] = _first(stream.pagination, value, evidence)
-    if rows:
+    if place.field and place.field != known.field:
+        updates["primary_key"] = _first(stream.primary_key, ((place.field,),), proof)
+        updates["json_schema"] = _first(stream.json_schema, schema_of_examples(rows[:_EXAMPLES]), proof)
+    elif rows and not place.field:
         updates |= _of_rows(stream, rows, [page.rows for page in pages], proof)
     return stream.model_copy(update=updates)
 
@@ -106,11 +115,32 @@ def _first(current: Decision[T], value: T, proof: Evidence) -> Decision[T]:
 # --- records --------------------------------------------------------------------------------------
 
 
-def rows_at(body: Any, path: JsonPath) -> list[dict[str, Any]] | None:
-    """The list of objects at ``path``; None where there is none."""
-    for key in path:
-        body = body.get(key) if isinstance(body, dict) else None
-    return body if isinstance(body, list) and all(isinstance(row, dict) for row in body) else None
+def rows_at(body: Any, place: Selector) -> list[dict[str, Any]] | None:
+    """The records of the list at ``place``; None where there is none, or none of such records."""
+    found = _at(body, place.path)
+    if not isinstance(found, list):
+        return None
+    if place.field:
+        return [{place.field: value} for value in found] if all(map(_is_plain, found)) else None
+    return found if all(isinstance(row, dict) for row in found) else None
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _place(bodies: list[Any], known: Selector, name: str) -> Selector | None:
+    """The list that the answers have, of objects or of plain values, which are called like stream ``name`` unless
+    they have a name. An empty one is what it was taken for."""
+    lists = (found for body in bodies if isinstance(found := _at(body, known.path), list))
+    values = list(chain.from_iterable(lists))
+    if known.shape == "array" and values and all(map(_is_plain, values)):
+        return known if known.field else Selector(path=known.path, field="_".join(noun(name)))
+    path = _records_path(bodies, known)
+    if path is None:
+        return None
+    as_known = path == known.path and known.shape == "array" and not (known.field and values)
+    return known if as_known else Selector(path=path)
 
 
 def _lists(body: Any, at: JsonPath = ()) -> Iterator[tuple[JsonPath, int]]:
@@ -131,7 +161,7 @@ def _records_path(bodies: list[Any], known: Selector) -> JsonPath | None:
     if known.shape != "array" and any(_is_object_at(body, known.path) for body in bodies):
         return None
     if known.path in counts or not counts:
-        return known.path if any(rows_at(body, known.path) is not None for body in bodies) else None
+        return known.path if any(rows_at(body, Selector(path=known.path)) is not None for body in bodies) else None
     return max(counts, key=lambda path: (counts[path], -len(path)))
 
 
@@ -194,7 +224,7 @@ def _is_scalar(value: Any) -> bool:
 
 def _schema(known: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The documented schema with the members that only the records have; theirs alone if it fits none of them."""
-    shown = schema_of_examples(rows[:100])
+    shown = schema_of_examples(rows[:_EXAMPLES])
     told: dict[str, Any] = known.get("properties", {})
     if told and not told.keys() & shown["properties"].keys():
         return shown

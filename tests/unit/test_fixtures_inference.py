@@ -145,14 +145,14 @@ def test_what_identifies_a_record_is_its_own(fields: dict[str, Any], identity: t
 
 
 def test_what_holds_no_records_is_left_out_with_the_reason() -> None:
-    names = {
+    flags = {
         "type": "object",
-        "properties": {"values": {"type": "array", "items": {"type": "string"}}, "total": {"type": "integer"}},
+        "properties": {"values": {"type": "array", "items": {"type": "boolean"}}, "total": {"type": "integer"}},
     }
     picture = {"get": {"responses": {"200": {"description": "", "content": {"image/png": {}}}}}}
     empty = {"get": {"responses": {"204": {"description": "nothing"}}}}
     post = {"post": {"responses": {"200": {"description": "", "content": {"application/json": {"schema": LIST}}}}}}
-    made = understood({"/a": operation(names), "/b": picture, "/c": empty, "/users": post, "/d": operation(LIST)})
+    made = understood({"/a": operation(flags), "/b": picture, "/c": empty, "/users": post, "/d": operation(LIST)})
     assert list(made.endpoints) == ["GET /d"]
     assert {gap.subject for gap in made.omitted} == {"GET /a", "GET /b", "GET /c"}
 

@@ -87,14 +87,14 @@ def test_single_objects_are_omitted_with_a_reason() -> None:
             "/things": get(array(thing)),
             "/things/{id}": get(thing, variable("id")),
             "/me": get(obj(id="string", email="string")),
-            "/names": get(array({"type": "string"})),
+            "/flags": get(array({"type": "boolean"})),
         }
     )
     assert [entry.name for entry in found.streams] == ["things"]
     reasons = {gap.subject: gap.reason for gap in found.omitted}
-    assert reasons.keys() == {"GET /things/{id}", "GET /me", "GET /names"}
+    assert reasons.keys() == {"GET /things/{id}", "GET /me", "GET /flags"}
     assert "one object" in reasons["GET /things/{id}"]
-    assert "plain values (string)" in reasons["GET /names"]
+    assert "plain values (boolean)" in reasons["GET /flags"]
 
 
 def test_without_a_response_schema_the_path_decides_with_little_confidence() -> None:

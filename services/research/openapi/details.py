@@ -84,7 +84,8 @@ class _Summaries:
 
 
 def _fuller(endpoint: Endpoint, summary: ListEndpoint) -> ListEndpoint | None:
-    """The detail as a stream; ``None`` if it is no record of the list, or tells nothing more."""
+    """The detail as a stream; ``None`` if it is no record of the list, or tells nothing more. With a list of plain
+    values (ids) there is nothing to compare."""
     fields = _fields(summary)
     places = list(_places(endpoint))
     best = max(
@@ -93,7 +94,8 @@ def _fuller(endpoint: Endpoint, summary: ListEndpoint) -> ListEndpoint | None:
     if best is None:
         return None
     shown = best.record.get("properties", {})
-    if len(fields.keys() & shown.keys()) < _SHARED * len(fields):
+    is_plain = bool(summary.found[0].selector.field)
+    if not is_plain and len(fields.keys() & shown.keys()) < _SHARED * len(fields):
         return None
     more = [name for name in shown if name not in fields and not _tells_nothing(name)]
     more += [

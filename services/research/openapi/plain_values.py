@@ -6,7 +6,7 @@ one of them. Below a parent it must say which one, too: a member of two channels
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from contracts.blueprint import Candidate, Decision, JsonPath, Selector, Stream
@@ -15,7 +15,6 @@ from services.research.openapi.examples import INFERRED
 from services.research.openapi.names import record_noun
 from services.research.openapi.places import own_subject
 from services.research.openapi.ranking import candidate
-from services.research.openapi.ranking import decision as ranked
 from services.research.openapi.words import noun, singular, words
 
 T = TypeVar("T")
@@ -58,9 +57,11 @@ def plain_keys(endpoint: Endpoint, selector: Selector) -> list[Candidate[tuple[J
 def named_by_parents(streams: Sequence[Stream]) -> list[Stream]:
     """``streams``, where the records of plain values below a parent hold what names the parent, too."""
     known = {stream.name: stream for stream in streams}
-    return [
-        _named(stream, list(_above(stream, known))) if stream.selector.value.field else stream for stream in streams
-    ]
+    return [_named(stream, list(_above(stream, known))) if _is_nameless(stream) else stream for stream in streams]
+
+
+def _is_nameless(stream: Stream) -> bool:
+    return bool(stream.selector.value.field) and not stream.selector.value.beside
 
 
 def _above(stream: Stream, known: Mapping[str, Stream]) -> Iterator[tuple[str, str]]:
@@ -83,18 +84,19 @@ def _named(stream: Stream, above: Sequence[tuple[str, str]]) -> Stream:
         name: {"type": "string", "description": f"Names the record of {parent}."}
         for name, (_, parent) in names.items()
     }
-
-    def with_names(schema: dict[str, Any]) -> dict[str, Any]:
-        return {**schema, "properties": {**told, **schema.get("properties", {})}}
-
+    key, selector = stream.primary_key.value, stream.selector.value
     before = tuple((name,) for name in names)
     return stream.model_copy(
         update={
-            "selector": _each(stream.selector, lambda value: value.model_copy(update={"beside": beside})),
-            "primary_key": _each(stream.primary_key, lambda key: None if key is None else (*before, *key)),
-            "json_schema": _each(stream.json_schema, with_names),
+            "selector": _with_value(stream.selector, selector.model_copy(update={"beside": beside})),
+            "primary_key": _with_value(stream.primary_key, None if key is None else (*before, *key)),
+            "json_schema": _with_value(stream.json_schema, _with_members(stream.json_schema.value, told)),
         }
     )
+
+
+def _with_members(schema: dict[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
+    return {**schema, "properties": {**members, **schema.get("properties", {})}}
 
 
 def _name_of(variable: str, parent: str, taken: Container[str]) -> str:
@@ -104,6 +106,6 @@ def _name_of(variable: str, parent: str, taken: Container[str]) -> str:
     return next((name for name in (*own, of_parent) if name not in taken), f"parent_{of_parent}")
 
 
-def _each(decision: Decision[T], change: Callable[[T], T]) -> Decision[T]:
-    """The decision with each of its options changed."""
-    return ranked([option.model_copy(update={"value": change(option.value)}) for option in decision.options])
+def _with_value(decision: Decision[T], value: T) -> Decision[T]:
+    """The decision with its best answer told more exactly."""
+    return decision.model_copy(update={"value": value})
