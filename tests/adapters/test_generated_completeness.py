@@ -97,7 +97,7 @@ LIARS: dict[str, tuple[str, Any]] = {
     "no object where the list should be": ("page", {"data": {"1": {"id": 1}}}),
     "something else than objects": ("page", {"data": ["a", "b"]}),
     "an array where an object should be": ("page", [{"id": 1}]),
-    "an error with status 200": ("page", {"ok": False, "error": "invalid_auth"}),
+    "an error with status 200": ("page", {"ok": False, "error": "channel_is_archived"}),
     "a total that is no number": ("offset", {"data": [{"id": 1}], "meta": {"total": "many"}}),
     "an undeclared total": ("none", {"data": [{"id": 1}], "total": 17}),
     "an undeclared next page": ("none", {"data": [{"id": 1}], "meta": {"next_page": 2}}),

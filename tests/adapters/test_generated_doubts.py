@@ -7,6 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from contracts.blueprint import CursorPagination, OffsetPagination, PageNumberPagination, Pagination
 from tests.support.blueprints import PAGINATIONS, blueprint, stream
 from tests.support.generated import config, connector
@@ -157,3 +159,41 @@ def test_errors_that_come_with_status_200_are_errors(tmp_path: Path) -> None:
     assert said.code == 1
     assert {error["stream_descriptor"]["name"] for error in said.errors()} == set(ERRORS)
     assert all("answers with an error" in error["message"] for error in said.errors())
+
+
+NAMED: dict[str, tuple[Any, str]] = {
+    "slack": ({"ok": False, "error": "invalid_auth"}, "config_error"),
+    "grpc": ({"error": {"code": 16, "status": "UNAUTHENTICATED"}}, "config_error"),
+    "as_http": ({"data": [], "errors": [{"status": "403", "detail": "no right to read this"}]}, "config_error"),
+    "expired": ({"success": False, "errorCode": "ACCESS_TOKEN_EXPIRED"}, "config_error"),
+    "refused": (
+        {"data": [], "error": {"code": "too_deep", "message": "unauthorized words are no code"}},
+        "system_error",
+    ),
+}
+"""Body with status 200 -> Airbyte's type of the failure."""
+
+
+def test_errors_that_come_with_status_200_are_classified_by_their_codes(tmp_path: Path) -> None:
+    made = connector(blueprint(*(stream(name, pagination=PAGE) for name in NAMED)), tmp_path)
+    routes: dict[str, Route] = {f"/{name}": partial(_answers, body) for name, (body, _) in NAMED.items()}
+    with serving(Api(routes=routes)) as api:
+        said = made.read(config(api.url), *NAMED)
+    types = {error["stream_descriptor"]["name"]: error["failure_type"] for error in said.errors()}
+    assert types == {name: kind for name, (_, kind) in NAMED.items()}
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        {"ok": False, "error": "ratelimited"},
+        {"data": [], "error": {"code": 503}},
+        {"errors": [{"code": "THROTTLED"}]},
+    ],
+)
+def test_error_that_may_pass_is_tried_again_though_its_status_is_200(busy: dict[str, Any], tmp_path: Path) -> None:
+    made = connector(blueprint(stream("a", pagination=PAGE)), tmp_path)
+    with serving(Api(routes={"/a": _refuses(200)}, first={"/a": [Answer(body=busy)]})) as api:
+        said = made.read(config(api.url), "a")
+    assert said.code == 0, said.stdout
+    assert said.records("a") == records(12)

@@ -26,6 +26,13 @@ def _error_with_200(shelf: Shelf, asked: Asked) -> Answer:
     return Answer(body={"data": shelf.cut((page - 1) * 20)})
 
 
+def _error_unheard_of(shelf: Shelf, asked: Asked) -> Answer:
+    page = whole(asked, "page", 1)
+    if page > 2:
+        return Answer(body={"result": "no", "why": "pages go up to 2; use the export"})
+    return Answer(body={"data": shelf.cut((page - 1) * 20), "took_ms": 3})
+
+
 def _error_beside_nothing(shelf: Shelf, asked: Asked) -> Answer:
     page = whole(asked, "page", 1)
     if page > 2:
@@ -75,6 +82,15 @@ ROWS: tuple[Contrary, ...] = (
         "loud",
         mended="loud",
         shown=("page=2", "page=3"),
+    ),
+    Contrary(
+        "error_unheard_of",
+        "an error comes with status 200, in words that no other API has",
+        listed("data", PAGE),
+        _error_unheard_of,
+        "loud",
+        mended="loud",
+        shown=("page=2",),
     ),
     Contrary(
         "error_beside_nothing",
