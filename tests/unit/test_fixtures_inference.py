@@ -423,6 +423,11 @@ def test_one_thing_is_in_its_envelope_however_much_is_said_of_its_columns() -> N
     assert understood(paths).endpoints["GET /users/{id}"].records.path == ("result",)
 
 
+def test_one_thing_may_be_called_more_than_its_path_does() -> None:
+    paths = {"/shifts/{shift_id}": operation({"type": "object", "properties": {"cash_drawer_shift": USER}})}
+    assert understood(paths).endpoints["GET /shifts/{shift_id}"].records.path == ("cash_drawer_shift",)
+
+
 def test_a_variable_may_name_records_of_a_list_at_the_top_whose_name_is_singular() -> None:
     api = understood(
         {
