@@ -22,7 +22,9 @@ class Accepted(BaseModel):
 
 
 class PipelineAnswer(BaseModel):
-    """``position`` facts so far; ``tasks`` is what should be running now."""
+    """``position`` facts so far; ``tasks`` is what should be running now, ``approval`` the request to publish that
+    a person has to answer. A fork shares the first ``forked_at`` facts of ``parent``. Of an ``imported`` pipeline
+    this is what was true elsewhere."""
 
     pipeline_id: str
     name: str
@@ -38,6 +40,9 @@ class PipelineAnswer(BaseModel):
     degraded: tuple[str, ...]
     unproven: tuple[str, ...]
     approval: str | None
+    parent: str | None
+    forked_at: int | None
+    imported: bool
     cancel_requested: bool
     outcome: str | None
     version: str | None
@@ -50,18 +55,21 @@ class PipelineAnswer(BaseModel):
         return cls(
             pipeline_id=state.id,
             name=state.name,
-            status=state.status,
+            status=state.status_here,
             engine=state.engine,
             position=answer.position,
             submitted=answer.submitted,
             updated=answer.updated,
-            tasks=outstanding(state),
+            tasks=() if state.imported else outstanding(state),
             streams=state.streams,
             coverage=state.coverage.percent if state.coverage else None,
             score=state.score,
             degraded=state.degraded,
             unproven=state.unproven,
             approval=state.approval,
+            parent=state.parent,
+            forked_at=state.forked_at,
+            imported=state.imported,
             cancel_requested=state.cancel is not None,
             outcome=state.outcome,
             version=state.version,
@@ -131,6 +139,7 @@ def links(pipeline: str, *, package: str | None = None) -> Links:
         "state": f"{base}/state",
         "live": f"{base}/live",
         "cancel": f"{base}/cancel",
+        "fork": f"{base}/fork",
         "package": f"{base}/package",
     }
     return {**found, "connector": package} if package else found

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from gateway import page, problems
 from gateway.backend import Backend
 from gateway.guard import Guard
-from gateway.routes import connectors, health, histories, pipelines, submit
+from gateway.routes import connectors, control, health, histories, pipelines, submit
 from gateway.settings import Settings
 from infra.runtime.settings import BusSettings
 
@@ -44,6 +44,7 @@ def create_app(settings: Settings, bus_settings: BusSettings) -> FastAPI:
     for router in (
         submit.router,
         pipelines.router,
+        control.router,
         histories.router,
         connectors.router,
         health.router,

@@ -142,10 +142,19 @@ class Reads:
         return await self._store.ask("counts", CountsQuery(), Counts)
 
     async def _from_log(self, pipeline: str, refused: Refused) -> list[Recorded]:
+        facts = await self.in_log(pipeline)
+        if not facts:
+            raise refused.problem()
+        return facts
+
+    async def in_log(self, pipeline: str) -> list[Recorded]:
+        """A pipeline's whole history out of the log itself, for who decides on it: the copy may lag behind.
+
+        Raises:
+            Problem: 503: it holds what this code cannot read.
+        """
         try:
             facts = await self._log.whole_history(pipeline)
         except UnknownFact as error:
             raise unavailable(error.what) from None
-        if not facts:
-            raise refused.problem()
         return [Recorded(sequence=seq, position=n, event=event) for n, (seq, event) in enumerate(facts, start=1)]

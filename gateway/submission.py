@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator, model_validator
 
 from contracts.base import Slug
 from contracts.events import Engine
@@ -39,7 +39,8 @@ class StrictPolicy(Policy):
 
 
 class Submission(BaseModel):
-    """The body of ``POST /generate``. ``document``: the OpenAPI document itself, as an object or as text."""
+    """The body of ``POST /generate``. ``document``: the OpenAPI document itself, as an object or as text.
+    ``approval`` is short for the policy's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -48,7 +49,20 @@ class Submission(BaseModel):
     spec_url: str | None = None
     engine: Engine = Engine.AUTO
     policy: StrictPolicy = StrictPolicy()
+    approval: Literal["none", "required"] | None = None
     document: dict[str, Any] | str | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Submission:
+        if self.approval is not None and "approval" in self.policy.model_fields_set:
+            raise ValueError("`approval` is there twice; give it either here or in `policy`")
+        return self
+
+    @property
+    def whole_policy(self) -> Policy:
+        """``policy`` with ``approval`` in it."""
+        given = {} if self.approval is None else {"approval": self.approval}
+        return Policy.model_validate({**self.policy.model_dump(), **given})
 
     @field_validator("connector_name")
     @classmethod

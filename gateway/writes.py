@@ -13,6 +13,7 @@ from contracts.events import (
     ApprovalGranted,
     Fact,
     PipelineCancelRequested,
+    PipelineForked,
     PipelinePauseRequested,
     PipelineResumeRequested,
     PipelineSubmitted,
@@ -46,7 +47,7 @@ class Writes:
         self._submit_timeout_s = submit_timeout_s
         self._states = States(bus.log, evolve)
 
-    async def submit(self, pipeline: str, fact: PipelineSubmitted) -> None:
+    async def begin(self, pipeline: str, fact: PipelineSubmitted | PipelineForked) -> None:
         """Append the pipeline's first fact; an acknowledgement that got lost is asked for again with the same id.
 
         Raises:
@@ -89,7 +90,7 @@ class Writes:
             _still_open(state)
             return event_id(pipeline, "cancel", Service.GATEWAY), PipelineCancelRequested()
 
-        await self._say(pipeline, choose)
+        await self.say(pipeline, choose)
         await self._bus.nc.publish(subjects.cancel(pipeline), b"")
 
     async def pause(self, pipeline: str, key: str | None) -> None:
@@ -116,29 +117,40 @@ class Writes:
                 return None
             return id, fact
 
-        await self._say(pipeline, choose)
+        await self.say(pipeline, choose)
 
-    async def approve(self, pipeline: str, *, granted: bool, by: str, reason: str) -> None:
-        """Answer the open `approval.requested`; the first answer counts.
+    async def approve(self, pipeline: str, request: str, *, granted: bool, by: str, reason: str) -> None:
+        """Answer the `approval.requested` whose event id is ``request``; the first answer counts.
 
         Raises:
-            Problem: 404, or 409: nobody asked.
+            Problem: 404, or 409: the pipeline has ended, waits for no answer to this, or was answered otherwise.
+        """
+        kind = ApprovalGranted if granted else ApprovalDenied
+        id = event_id(pipeline, request, Service.GATEWAY)
+        said = {envelope.id: envelope for _, envelope in await self._bus.log.history(pipeline)}
+        if id in said:
+            if said[id].type != kind.TYPE:
+                raise Problem(409, "answered-otherwise", f"this request was answered already: {said[id].type}")
+            return
+
+        def choose(state: PipelineState) -> tuple[str, Fact]:
+            _still_open(state)
+            if state.approval is None:
+                raise Problem(409, "nothing-to-approve", f"pipeline {pipeline} waits for no approval")
+            if state.approval != request:
+                detail = f"pipeline {pipeline} waits for an answer to {state.approval}, not to {request[:100]}"
+                raise Problem(409, "another-request", detail)
+            return id, kind(request=request, by=by, reason=reason)
+
+        await self.say(pipeline, choose)
+
+    async def say(self, pipeline: str, choose: Choose) -> None:
+        """Append what ``choose`` makes of the newest state.
+
+        Raises:
+            Problem: 404, 503, or what ``choose`` raises.
         """
 
-        def choose(state: PipelineState) -> tuple[str, Fact] | None:
-            request = state.approval
-            if request is None:
-                raise Problem(409, "nothing-to-approve", f"pipeline {pipeline} waits for no approval")
-            answer: Fact = (
-                ApprovalGranted(request=request, by=by)
-                if granted
-                else ApprovalDenied(request=request, by=by, reason=reason)
-            )
-            return event_id(pipeline, request, Service.GATEWAY), answer
-
-        await self._say(pipeline, choose)
-
-    async def _say(self, pipeline: str, choose: Choose) -> None:
         def decide(folded: Folded) -> Envelope | None:
             if not folded.state.id:
                 raise not_found(f"there is no pipeline {pipeline}")
@@ -155,6 +167,9 @@ class Writes:
 
 
 def _still_open(state: PipelineState) -> None:
+    if state.imported:
+        detail = f"pipeline {state.id} was imported: its history can be read and forked, nothing is at work here"
+        raise Problem(409, "imported", detail)
     if state.status.final:
         raise Problem(409, "already-final", f"pipeline {state.id} has ended: {state.status}")
 

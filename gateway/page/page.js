@@ -165,7 +165,8 @@ class View {
     document.title = `${now.name}: ${now.status}`;
     this.title.textContent = "source-" + now.name;
     const cancelling = now.cancel_requested && now.status === "running";
-    const facts = joined([cancelling && "cancel requested", now.approval && "waits for approval",
+    const facts = joined([cancelling && "cancel requested", now.approval && "waits for your approval",
+      now.parent && `forked from ${now.parent.slice(0, 8)} at ${now.forked_at}`, now.imported && "imported",
       now.version && "version " + now.version, now.streams && count(now.streams, "stream"),
       now.coverage !== null && `${now.coverage} % proven`, now.score !== null && "review score " + now.score,
       "engine " + now.engine]);
@@ -180,17 +181,20 @@ class View {
   offer(now) {
     const live = now.status === "running" || now.status === "paused";
     const wanted = !live || now.cancel_requested ? [] : [
-      ...(now.approval ? [["Publish", "approval/grant"],
-        ["Do not publish", "approval/deny", "End this pipeline without publishing?"]] : []),
+      ...(now.approval ? [["Publish", "approval", null, { request: now.approval, decision: "granted" }],
+        ["Do not publish", "approval", "End this pipeline without publishing?",
+          { request: now.approval, decision: "denied" }]] : []),
       now.status === "paused" ? ["Resume", "resume"] : ["Pause", "pause"],
       ["Cancel", "cancel", `Cancel source-${now.name}? Running work stops and the pipeline ends.`]];
-    const key = String(wanted);
+    const key = JSON.stringify(wanted);
     if (key === this.offered) return;
     this.offered = key;
-    this.actions.replaceChildren(...wanted.map(([label, path, question]) => {
+    this.actions.replaceChildren(...wanted.map(([label, path, question, body]) => {
       const button = el("button", label);
       button.type = "button";
-      button.onclick = () => (!question || confirm(question)) && call(`/pipelines/${this.id}/${path}`, { method: "POST" })
+      const request = { method: "POST", ...(body && { body: JSON.stringify(body),
+        headers: { "Content-Type": "application/json" } }) };
+      button.onclick = () => (!question || confirm(question)) && call(`/pipelines/${this.id}/${path}`, request)
         .then(() => this.refresh()).catch(notice);
       return button;
     }));
@@ -213,6 +217,7 @@ class View {
 
   fact(id, event) {
     this.last = Number(id);
+    if (event.type === "pipeline.forked") this.start = undefined;      // what it shares was long before
     this.start ??= new Date(event.time);
     const after = ((new Date(event.time) - this.start) / 1000).toFixed(1) + " s";
     const row = el("tr");

@@ -1,30 +1,21 @@
-"""``/pipelines``: what is going on, and what users may ask of it."""
+"""``/pipelines``: what is going on, and what has happened."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Body, Header, Query
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
 
 from contracts.base import Slug
 from contracts.pipeline import Status
 from contracts.queries import PipelinesQuery
-from gateway.answers import (
-    Accepted,
-    Events,
-    PipelineAnswer,
-    PipelineLine,
-    PipelineList,
-    StateAt,
-    links,
-)
+from gateway.answers import Events, PipelineAnswer, PipelineLine, PipelineList, StateAt, links
 from gateway.live import follow
 from gateway.problems import not_found
-from gateway.routes import Id, IdempotencyKey, TheBackend, TheParts
+from gateway.routes import Id, TheBackend, TheParts
 
 router = APIRouter(prefix="/pipelines", tags=["pipelines"])
 
@@ -89,7 +80,7 @@ async def live(
     """
     known = await parts.reads.state(id)
     start = after if last_event_id is None else last_event_id
-    if known.state.status.final and start >= known.position:
+    if known.state.status_here.final and start >= known.position:
         return Response(status_code=204)
     settings = backend.settings
     return EventSourceResponse(
@@ -107,54 +98,3 @@ async def package(id: Id, parts: TheParts) -> RedirectResponse:
     if state.version is None:
         raise not_found(f"pipeline {id} has not published a connector")
     return RedirectResponse(f"/connectors/{state.name}/{state.version}")
-
-
-@router.post("/{id}/cancel", status_code=202)
-async def cancel(id: Id, parts: TheParts) -> Accepted:
-    """End a pipeline. Asking again changes nothing; 409: it has ended otherwise."""
-    await parts.writes.cancel(id)
-    return await _accepted(id, parts)
-
-
-@router.post("/{id}/pause", status_code=202)
-async def pause(id: Id, parts: TheParts, key: IdempotencyKey = None) -> Accepted:
-    """Hold the pipeline's decisions; work that runs goes on to its end."""
-    await parts.writes.pause(id, key)
-    return await _accepted(id, parts)
-
-
-@router.post("/{id}/resume", status_code=202)
-async def resume(id: Id, parts: TheParts, key: IdempotencyKey = None) -> Accepted:
-    """Go on after a pause."""
-    await parts.writes.resume(id, key)
-    return await _accepted(id, parts)
-
-
-class Decision(BaseModel):
-    """Who decided, and why."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    by: str = Field(default="user", min_length=1, max_length=100)
-    reason: str = Field(default="", max_length=2000)
-
-
-@router.post("/{id}/approval/grant", status_code=202)
-async def grant(id: Id, parts: TheParts, decision: Annotated[Decision | None, Body()] = None) -> Accepted:
-    """Let a pipeline publish that waits for a person's word; 409: it does not."""
-    decision = decision or Decision()
-    await parts.writes.approve(id, granted=True, by=decision.by, reason=decision.reason)
-    return await _accepted(id, parts)
-
-
-@router.post("/{id}/approval/deny", status_code=202)
-async def deny(id: Id, parts: TheParts, decision: Annotated[Decision | None, Body()] = None) -> Accepted:
-    """Do not let it publish."""
-    decision = decision or Decision()
-    await parts.writes.approve(id, granted=False, by=decision.by, reason=decision.reason)
-    return await _accepted(id, parts)
-
-
-async def _accepted(id: str, parts: TheParts) -> Accepted:
-    state = (await parts.reads.state(id)).state
-    return Accepted(pipeline_id=id, status=state.status, links=links(id))

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Request, Response
 from contracts.answers import ANSWERS_MEDIA_TYPE
 from contracts.events import Engine, PipelineSubmitted
 from contracts.pipeline import Status
-from contracts.policy import Policy
 from gateway.answers import Accepted, links
+from gateway.backend import Parts
 from gateway.body import Received, read_submission
 from gateway.problems import invalid
 from gateway.routes import IdempotencyKey, TheBackend, TheParts
-from gateway.submission import NO_DOCUMENT, NO_MODEL, Document, Submission, check_spec_url
+from gateway.submission import NO_DOCUMENT, NO_MODEL, Submission, check_spec_url
 from gateway.writes import pipeline_for
 
 router = APIRouter()
@@ -43,6 +43,7 @@ _BODY: dict[str, Any] = {
                         "spec_url": {"type": "string"},
                         "engine": {"type": "string"},
                         "policy": {"type": "string", "description": "JSON"},
+                        "approval": {"type": "string", "enum": ["none", "required"]},
                         "document": {"type": "string", "format": "binary"},
                         "answers": {
                             "type": "string",
@@ -71,24 +72,25 @@ async def generate(
             await asyncio.to_thread(
                 check_spec_url, submission.spec_url, allow_loopback=backend.settings.allow_loopback
             )
-        await _check_engine(submission, received.document, parts)
+        given = received.document is not None or submission.spec_url is not None
+        await check_engine(submission.engine, given=given, parts=parts)
         fact = await _fact(received, parts)
     pipeline = pipeline_for(key)
-    await parts.writes.submit(pipeline, fact)
+    await parts.writes.begin(pipeline, fact)
     found = links(pipeline)
     response.headers["Location"] = found["self"]
     return Accepted(pipeline_id=pipeline, status=Status.RUNNING, links=found)
 
 
-async def _check_engine(submission: Submission, document: Document | None, parts: TheParts) -> None:
-    """
+async def check_engine(engine: Engine, *, given: bool, parts: Parts) -> None:
+    """``given``: there is a document, or what was made of one.
+
     Raises:
         Problem: 422: this could come to nothing.
     """
-    given = document is not None or submission.spec_url is not None
-    if submission.engine is Engine.CLAUDE and not await parts.capabilities.has_model():
+    if engine is Engine.CLAUDE and not await parts.capabilities.has_model():
         raise invalid("no-model", NO_MODEL, [{"pointer": "#/engine", "detail": "no model answered"}])
-    if not given and (submission.engine is Engine.OFFLINE or not await parts.capabilities.has_model()):
+    if not given and (engine is Engine.OFFLINE or not await parts.capabilities.has_model()):
         raise invalid("no-document", NO_DOCUMENT)
 
 
@@ -105,5 +107,5 @@ async def _fact(received: Received, parts: TheParts) -> PipelineSubmitted:
         document=document,
         answers=answers,
         spec_url=submission.spec_url,
-        policy=Policy.model_validate(submission.policy.model_dump()),
+        policy=submission.whole_policy,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -398,9 +399,10 @@ async def test_a_cancel_is_written_once_and_broadcast_each_time(client: httpx2.A
 
 async def test_what_has_ended_cannot_be_changed(client: httpx2.AsyncClient, bus: Bus) -> None:
     await put_life(bus, 2)
-    for request in ("cancel", "pause", "resume", "approval/grant"):
-        problem(await client.post(f"/pipelines/{pipeline_id(2)}/{request}"), 409)
-        problem(await client.post(f"/pipelines/{pipeline_id(404)}/{request}"), 404)
+    answer = {"request": "0" * 32, "decision": "granted"}
+    for request, body in {"cancel": None, "pause": None, "resume": None, "approval": answer}.items():
+        problem(await client.post(f"/pipelines/{pipeline_id(2)}/{request}", json=body), 409)
+        problem(await client.post(f"/pipelines/{pipeline_id(404)}/{request}", json=body), 404)
     assert len(await bus.log.history(pipeline_id(2))) == 12
 
 
@@ -413,21 +415,100 @@ async def test_pause_and_resume_set_a_level(client: httpx2.AsyncClient, bus: Bus
     assert said == ["pipeline.pause_requested", "pipeline.resume_requested", "pipeline.pause_requested"]
 
 
-@pytest.mark.parametrize(("word", "fact"), [("grant", e.ApprovalGranted), ("deny", e.ApprovalDenied)])
+@pytest.mark.parametrize("decision", ["granted", "denied"])
 async def test_an_approval_names_the_request_that_it_answers(
-    client: httpx2.AsyncClient, bus: Bus, word: str, fact: type[e.Fact]
+    client: httpx2.AsyncClient, bus: Bus, decision: str
 ) -> None:
     events = await put_life(bus, 1, facts=9)
     id = pipeline_id(1)
     decided = {"policy_hash": "0" * 12, "code_version": "test"}
+    answer = {"request": "0" * 32, "decision": decision, "by": "ada", "reason": "seen"}
+    assert problem(await client.post(f"/pipelines/{id}/approval", json=answer), 409)["type"].endswith(
+        "nothing-to-approve"
+    )
     request = e.ApprovalRequested(outcome="success", **decided)
     asked = await append(bus, id, request, source="router", causation=events[-1].id)
-    answer = await client.post(f"/pipelines/{id}/approval/{word}", json={"by": "ada"})
-    assert answer.status_code == 202, answer.text
-    said = (await bus.log.history(id))[-1][1].fact()
-    assert isinstance(said, fact)
-    assert said.model_dump()["request"] == asked.id
-    assert said.model_dump()["by"] == "ada"
+    async with asyncio.timeout(10):
+        while (await client.get(f"/pipelines/{id}")).json()["approval"] != asked.id:
+            await asyncio.sleep(0.02)
+    other = problem(await client.post(f"/pipelines/{id}/approval", json=answer), 409)
+    assert other["type"].endswith("another-request")
+    assert asked.id in other["detail"]
+
+    answer["request"] = asked.id
+    for _ in range(2):
+        said = await client.post(f"/pipelines/{id}/approval", json=answer)
+        assert said.status_code == 202, said.text
+    otherwise = {"granted": "denied", "denied": "granted"}[decision]
+    late = await client.post(f"/pipelines/{id}/approval", json={**answer, "decision": otherwise})
+    assert problem(late, 409)["type"].endswith("answered-otherwise")
+    facts = [event for _, event in await bus.log.history(id)]
+    assert [fact.type for fact in facts[9:]] == ["approval.requested", f"approval.{decision}"]
+    assert facts[-1].data == {"request": asked.id, "by": "ada", "reason": "seen"}
+
+
+async def test_approval_may_be_asked_for_in_the_submit(client: httpx2.AsyncClient, bus: Bus) -> None:
+    for body in ({"approval": "required"}, {"policy": {"approval": "required"}}):
+        accepted = (await client.post("/generate", json={**SPEC, **body})).json()
+        submitted = (await bus.log.history(accepted["pipeline_id"]))[0][1].fact()
+        assert isinstance(submitted, e.PipelineSubmitted)
+        assert submitted.policy.approval == "required"
+    twice = {"approval": "required", "policy": {"approval": "none"}}
+    assert "twice" in problem(await client.post("/generate", json={**SPEC, **twice}), 422)["detail"]
+
+
+# --- forking ------------------------------------------------------------------------------------
+
+
+async def test_a_fork_is_begun_once_with_what_differs(client: httpx2.AsyncClient, bus: Bus) -> None:
+    events = await put_life(bus, 1)
+    id = pipeline_id(1)
+    body = {"at": 7, "policy": {"code_repairs": 7}, "engine": "offline"}
+    headers = {"Idempotency-Key": "again"}
+    answers = [await client.post(f"/pipelines/{id}/fork", json=body, headers=headers) for _ in range(2)]
+    assert {answer.status_code for answer in answers} == {202}
+    accepted = answers[0].json()
+    assert answers[1].json() == accepted
+    fork = accepted["pipeline_id"]
+    assert answers[0].headers["location"] == f"/pipelines/{fork}" == accepted["links"]["self"]
+    own = [event for _, event in await bus.log.history(fork)]
+    assert [event.type for event in own] == ["pipeline.forked"]
+    seen = (await client.get(accepted["links"]["self"])).json()
+    assert (seen["parent"], seen["forked_at"], seen["position"], seen["name"]) == (id, 7, 8, "acme")
+    history = (await client.get(f"/pipelines/{fork}/events")).json()
+    assert [recorded["event"]["id"] for recorded in history["events"]] == [
+        event.id for event in [*events[:7], *own]
+    ]
+    state = (await client.get(f"/pipelines/{fork}/state")).json()["state"]
+    assert (state["policy"]["code_repairs"], state["policy"]["test_repairs"]) == (7, 3)
+    assert state["engine"] == "offline"
+    listed = (await client.get("/pipelines")).json()["pipelines"]
+    assert [(line["pipeline"]["id"], line["pipeline"]["name"]) for line in listed] == [(fork, "acme"), (id, "acme")]
+    again = await client.post(f"/pipelines/{id}/fork", json={"at": 6}, headers=headers)
+    assert problem(again, 422)["type"].endswith("key-reused")
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"at": 0}, "#/at"),
+        ({"at": 13}, "has 12 facts"),
+        ({"at": 12}, "fork at 11 or before"),
+        ({}, "#/at"),
+        ({"at": 3, "policy": {"code_repair": 1}}, "#/policy/code_repair"),
+        ({"at": 3, "policy": {"partial_percent": 10}}, "research_percent must not exceed"),
+        ({"at": 3, "engine": "claude"}, "no agent|none is running"),
+        ({"at": 3, "until": 5}, "#/until"),
+    ],
+)
+async def test_a_fork_that_makes_no_sense_is_refused(
+    client: httpx2.AsyncClient, bus: Bus, body: dict[str, Any], says: str
+) -> None:
+    await put_life(bus, 1)
+    refused = await client.post(f"/pipelines/{pipeline_id(1)}/fork", json=body)
+    assert re.search(says, problem(refused, 422)["detail"])
+    problem(await client.post(f"/pipelines/{pipeline_id(404)}/fork", json={"at": 1}), 404)
+    assert len((await client.get("/pipelines")).json()["pipelines"]) == 1
 
 
 # --- who may ask --------------------------------------------------------------------------------

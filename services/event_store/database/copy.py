@@ -296,7 +296,7 @@ def _summary(folded: Folded) -> dict[str, Any]:
     return {
         "position": folded.position,
         "name": state.name,
-        "status": state.status.value,
+        "status": state.status_here.value,
         "engine": state.engine.value,
         "degraded": json.dumps(state.degraded),
         "outcome": state.outcome,
