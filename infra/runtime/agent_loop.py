@@ -26,6 +26,7 @@ from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.attempt import Attempts, Ended, failed
 from infra.runtime.log import Folded, append_decided
+from infra.runtime.patience import PatientArtifacts
 from infra.runtime.service import Runtime
 from infra.runtime.strikes import Strikes
 
@@ -253,7 +254,7 @@ class AgentLoop:
             except nats.errors.Error as error:
                 logger.debug("progress was not told: %r", error)
 
-        return Tools(self._runtime.bus.artifacts, progress)
+        return Tools(PatientArtifacts(self._runtime.bus.artifacts, self._runtime.health), progress)
 
 
 async def _in_progress(msg: Msg) -> None:

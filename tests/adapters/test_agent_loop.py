@@ -447,3 +447,38 @@ async def test_killed_server_costs_nothing(bus: Bus, nats_server: NatsServer, se
         after = await submit(bus)
         await fact_of(bus, after, ResearchCompleted)
     assert [e.type for _, e in await bus.log.history(pipeline)] == ["pipeline.submitted", "research.completed"]
+
+
+async def test_bus_that_is_away_while_an_agent_stores_something_does_not_fail_its_task(
+    bus: Bus, nats_server: NatsServer, settings: BusSettings
+) -> None:
+    hasty = settings.model_copy(update={"request_timeout_s": 0.2, "ack_wait_s": 30})
+
+    async def work(job: Job, workspace: Path, tools: Tools) -> Fact:
+        await nats_server.kill()
+        asyncio.get_running_loop().call_later(1.5, lambda: back.append(asyncio.create_task(nats_server.start())))
+        blueprint = await tools.artifacts.put(b"a blueprint", "application/json")
+        return ResearchCompleted(blueprint=blueprint, streams=len(await tools.artifacts.get(blueprint)))
+
+    back: list[asyncio.Task[None]] = []
+    researcher = Researcher(work)
+    async with running(researcher.agent, hasty) as runtime:
+        pipeline = await submit(bus)
+        async with asyncio.timeout(10):
+            while "artifacts" not in runtime.health.problems:
+                await asyncio.sleep(0.01)
+        answer = await fact_of(bus, pipeline, ResearchCompleted)
+        assert answer.data["streams"] == len(b"a blueprint")
+        assert "artifacts" not in runtime.health.problems
+    assert len(researcher.jobs) == 1
+
+
+async def test_artifact_that_nobody_has_is_a_failure_at_once(bus: Bus, settings: BusSettings) -> None:
+    async def work(job: Job, workspace: Path, tools: Tools) -> Fact:
+        await tools.artifacts.get(ArtifactRef.of(b"never stored", "text/plain"))
+        return ANSWER
+
+    async with running(Researcher(work).agent, settings):
+        answer = await fact_of(bus, await submit(bus), AgentFailed)
+    assert answer.data["kind"] == "transient"
+    assert "has no text/plain" in answer.data["what"]
