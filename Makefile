@@ -1,6 +1,6 @@
 # Everything a person does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format bench corpus clean
+.PHONY: help setup demo test test-all lint format bench corpus chaos clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,6 +49,9 @@ bench: setup ## Speed, memory and size beside the peers; BENCH='extraction spec'
 
 corpus: setup ## All documents of CORPUS_DIR through the real pipeline, and the scoreboard (~10 minutes)
 	$(BIN)/python -m tests.corpus
+
+chaos: setup ## 200 pipelines while everything is killed at random; SEED=N repeats a run (under 10 minutes)
+	$(BIN)/python -m tests.chaos --pipelines 200 $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove what was built here; keeps output/
 	rm -rf $(VENV) .connectors dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,9 +22,17 @@ Answer = Callable[[PipelineState, Task], e.Fact]
 """What an agent says to a task; may raise as an agent does."""
 
 
+MEDIA_TYPE = "application/json"
+CONTENTS: dict[str, bytes] = {}
+"""What the references of this process stand for, by hash."""
+
+
 def ref(*parts: object) -> ArtifactRef:
     """A reference to content that nobody opens; the same parts give the same reference."""
-    return ArtifactRef.of("/".join(map(str, parts)).encode(), "application/json")
+    content = "/".join(map(str, parts)).encode()
+    made = ArtifactRef.of(content, MEDIA_TYPE)
+    CONTENTS[made.sha256] = content
+    return made
 
 
 def researched(state: PipelineState, task: Task) -> e.Fact:

@@ -1,0 +1,68 @@
+"""Reads what a run has left: the stream, the SQL copy, the event store's answers, the agents' journals."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import httpx2
+
+from contracts import subjects
+from contracts.pipeline import PipelineState
+from infra.runtime.bus import Bus
+from tests.chaos.agents import read_journals
+from tests.chaos.judge import Message, Seen
+from tests.chaos.plays import Play
+
+CATCH_UP_S = 60
+AGAIN_S = 0.3
+
+
+async def look(data: Path, accepted: dict[str, Play], bus: Bus, http: httpx2.AsyncClient) -> Seen:
+    """Everything, once the copy has come as far as the stream; if it does not within `CATCH_UP_S`, as it is then.
+
+    Raises:
+        Transient: the bus does not answer.
+    """
+    stream = await _stream(bus)
+    database = data / "event_store" / "events.db"
+    await _caught_up(database, stream[-1].sequence if stream else 0)
+    states = await _states(http, {message.subject.split(".", 2)[1] for message in stream})
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
+        rows = copy.execute("SELECT sequence, subject, payload FROM events ORDER BY sequence").fetchall()
+        artifacts = dict(copy.execute("SELECT sha256, content FROM artifacts"))
+    return Seen(accepted, stream, rows, states, artifacts, read_journals(data))
+
+
+async def _stream(bus: Bus) -> Sequence[Message]:
+    stored = await bus.reader.since(subjects.EVENTS_STREAM, subjects.ALL_EVENTS)
+    return [
+        Message(one.sequence, one.subject, one.data, datetime.fromisoformat(one.headers["Nats-Time-Stamp"]))
+        for one in stored
+    ]
+
+
+async def _caught_up(database: Path, last: int) -> None:
+    for _ in range(int(CATCH_UP_S / AGAIN_S)):
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
+            (found,) = copy.execute("SELECT max(sequence) FROM events").fetchone()
+        if (found or 0) >= last:
+            return
+        await asyncio.sleep(AGAIN_S)
+
+
+async def _states(http: httpx2.AsyncClient, pipelines: Iterable[str]) -> dict[str, PipelineState]:
+    """What the gateway says of each; who is not answered for is left out."""
+    found: dict[str, PipelineState] = {}
+    for pipeline in pipelines:
+        for _ in range(int(CATCH_UP_S / AGAIN_S)):
+            answer = await http.get(f"/pipelines/{pipeline}/state")
+            if answer.status_code == 200:
+                found[pipeline] = PipelineState.model_validate(answer.json()["state"])
+                break
+            await asyncio.sleep(AGAIN_S)
+    return found
