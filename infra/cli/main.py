@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from contracts.events import Engine
 from contracts.services import AGENTS, Service
-from infra.cli.shell import DATA, OUTPUT, Answers, Data, Output, Url, err, out, run
+from infra.cli import operations, past, pipeline_commands
+from infra.cli.shell import DATA, OUTPUT, Answers, Data, Output, err, out, run
 
 app = typer.Typer(
     help="Give it an API; agents research, write, test, review and publish an Airbyte connector.",
@@ -17,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.add_typer(operations.app)
 
 
 @app.command()
@@ -55,6 +57,9 @@ def generate(
     ] = None,
     answers: Answers = None,
     engine: Annotated[Engine, typer.Option(help="Which engine the agents use.")] = Engine.AUTO,
+    approval: Annotated[
+        Literal["none", "required"], typer.Option(help="Whether a person is asked before it is published.")
+    ] = "none",
     url: Annotated[
         str | None,
         typer.Option(envvar="CONNECTORS_URL", help="The gateway of a running stack.", show_default=False),
@@ -70,7 +75,7 @@ def generate(
     """
     from infra.cli.commands import generate as main
 
-    run(main(name, spec, answers, engine, url, data, output, out))
+    run(main(name, spec, answers, engine, approval, url, data, output, out))
 
 
 @app.command("run")
@@ -151,48 +156,7 @@ def conformance(
     run(main(Options(path, config, spec, full, as_json, report, unconfined, many), out, err))
 
 
-@app.command()
-def replay(
-    pipeline: Annotated[
-        str | None, typer.Argument(help="A pipeline's id: 32 hexadecimal digits.", show_default=False)
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Play all pipelines that there ever were.")] = False,
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            help="Try this policy: YAML or JSON with some of its fields (`code_repairs: 5`); the others stay what "
-            "they are in each pipeline.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for programs; with --all a line for each that differs.")
-    ] = False,
-    show: Annotated[int, typer.Option(min=0, help="With --all: how many that differ are listed.")] = 20,
-    url: Url = None,
-    data: Data = DATA,
-) -> None:
-    """Play a pipeline's facts through today's code, and find where it would decide otherwise than is recorded.
-
-    Up to the first difference that is exact: a decision was made on exactly the facts before it. What comes after
-    it is not judged, since agents would have been asked other things; it says what work was recorded from there on.
-
-    Exits with 0 if all is decided the same, 1 if something differs, 2 if something cannot be played.
-
-    Examples:
-
-    `connectors replay 230c6fec98b44e8cb0dcb746472eaed5`
-
-    `connectors replay --all` after an upgrade, before it goes live
-
-    `connectors replay --all --policy policy.yaml` tells what another policy would have saved, added, lost
-    """
-    if (pipeline is None) is not everything:
-        raise typer.BadParameter("name one pipeline, or give --all")
-    from infra.cli.replay import TROUBLE, Options, replay_all, replay_one
-
-    options = Options(policy, as_json, show, url, data)
-    run(replay_one(pipeline, options, out) if pipeline else replay_all(options, out, err), trouble=TROUBLE)
+app.add_typer(pipeline_commands.app)
 
 
 @app.command()
@@ -201,6 +165,9 @@ def demo(data: Data = DATA, output: Output = OUTPUT) -> None:
     from infra.cli.demo import demo as main
 
     run(main(data, output, out))
+
+
+app.add_typer(past.app)
 
 
 def main() -> None:
