@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from gateway import page, problems
 from gateway.backend import Backend
 from gateway.guard import Guard
-from gateway.routes import connectors, control, health, histories, pipelines, submit
+from gateway.routes import artifacts, connectors, control, dead, health, histories, pipelines, submit, verify
 from gateway.settings import Settings
 from infra.runtime.settings import BusSettings
 
@@ -46,6 +46,9 @@ def create_app(settings: Settings, bus_settings: BusSettings) -> FastAPI:
         pipelines.router,
         control.router,
         histories.router,
+        verify.router,
+        dead.router,
+        artifacts.router,
         connectors.router,
         health.router,
         page.router,
