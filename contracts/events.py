@@ -122,6 +122,13 @@ class PipelineResumeRequested(Fact):
     TYPE = "pipeline.resume_requested"
 
 
+class PipelineRetryRequested(Fact):
+    """``failure`` is the event id of the `agent.failed` whose task is to be tried once more, at once."""
+
+    TYPE = "pipeline.retry_requested"
+    failure: str
+
+
 class PipelineForked(Fact):
     """A new pipeline that shares the first ``at`` facts of ``parent``."""
 

@@ -70,6 +70,7 @@ GATEWAY = Face(
         e.PipelineCancelRequested,
         e.PipelinePauseRequested,
         e.PipelineResumeRequested,
+        e.PipelineRetryRequested,
         e.ApprovalGranted,
         e.ApprovalDenied,
     ),

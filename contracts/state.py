@@ -49,7 +49,8 @@ class Task(Frozen):
 class Failure(Frozen):
     """An `agent.failed` that the router has not answered yet; ``id`` is its event id and the name of its timer.
 
-    ``task`` is what failed, ``time`` when it was told, ``elapsed`` whether the back-off is over.
+    ``task`` is what failed, ``time`` when it was told, ``elapsed`` whether the back-off is over, ``retry_wanted``
+    whether a person asked for another attempt, whatever the policy says.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Failure(Frozen):
     where: str | None = None
     time: AwareDatetime
     elapsed: bool = False
+    retry_wanted: bool = False
 
 
 class Choice(Frozen):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from contracts.services import Service
 from gateway.capabilities import Capabilities
 from gateway.catalogue import Catalogue
+from gateway.dead import Dead
 from gateway.live import Hub
 from gateway.problems import unavailable
 from gateway.reads import Reads
@@ -35,6 +36,7 @@ class Parts:
     bus: Bus
     reads: Reads
     writes: Writes
+    dead: Dead
     hub: Hub
     capabilities: Capabilities
 
@@ -85,7 +87,7 @@ class Backend:
                 bus.nc, timeout_s=settings.capability_timeout_s, cache_s=settings.capability_cache_s
             )
             hub = Hub(bus)
-            self._parts = Parts(bus, reads, writes, hub, capabilities)
+            self._parts = Parts(bus, reads, writes, Dead(bus, writes), hub, capabilities)
             logger.info("connected")
             await ended.wait()
             await hub.close()

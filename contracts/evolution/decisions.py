@@ -91,10 +91,16 @@ def _approval_given(state: PipelineState, envelope: Envelope, fact: e.Fact) -> C
 
 @on(e.TimerElapsed)
 def _timer_elapsed(state: PipelineState, envelope: Envelope, fact: e.TimerElapsed) -> Changes:
-    if not any(f.id == fact.timer for f in state.failures):
+    return _with_failure(state, fact.timer, elapsed=True)
+
+
+@on(e.PipelineRetryRequested)
+def _retry_requested(state: PipelineState, envelope: Envelope, fact: e.PipelineRetryRequested) -> Changes:
+    return _with_failure(state, fact.failure, retry_wanted=True)
+
+
+def _with_failure(state: PipelineState, id: str, **values: bool) -> Changes:
+    """The failure ``id``, if the router has not answered it yet, with other values."""
+    if not any(failure.id == id for failure in state.failures):
         return {}
-    return {
-        "failures": tuple(
-            f.model_copy(update={"elapsed": True}) if f.id == fact.timer else f for f in state.failures
-        )
-    }
+    return {"failures": tuple(f.model_copy(update=values) if f.id == id else f for f in state.failures)}

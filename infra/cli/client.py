@@ -57,13 +57,14 @@ class Gateway:
         spec_url: str | None,
         engine: str,
         answers: Path | None = None,
+        approval: str = "none",
     ) -> dict[str, Any]:
         """``POST /generate``; returns its answer (``pipeline_id``, ``links``). ``answers``: a HAR file.
 
         Raises:
             Rejected: the gateway's problem, in its words.
         """
-        fields = {"connector_name": name, "connector_type": "source", "engine": engine}
+        fields = {"connector_name": name, "connector_type": "source", "engine": engine, "approval": approval}
         if spec_url is not None:
             fields["spec_url"] = spec_url
         given = {"document": document, "answers": answers}
@@ -91,6 +92,23 @@ class Gateway:
         if response.status_code >= 400:
             _answer(response)
         return response.content
+
+    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """``POST path``; returns the answer.
+
+        Raises:
+            Rejected: the gateway's problem, in its words.
+            Permanent: the gateway does not answer.
+        """
+        try:
+            return _answer(await self._http.post(path, json=body))
+        except httpx2.TransportError as error:
+            raise Permanent(f"the gateway does not answer: {error!r}", where=self.url) from error
+
+    async def ask(self, path: str) -> dict[str, Any]:
+        """``GET path``, the JSON object in the answer; see `read`."""
+        found: dict[str, Any] = json.loads(await self.content(path))
+        return found
 
     async def follow(self, live: str) -> AsyncIterator[Message]:
         """Everything that happens in a pipeline, from its first fact to its last.

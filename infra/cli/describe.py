@@ -60,6 +60,7 @@ def _ended(fact: e.PipelineFailed) -> Line:
 
 _READERS: dict[type[e.Fact], Callable[..., Line]] = {
     e.PipelineSubmitted: lambda fact: Line("gateway", f"accepted {fact.connector_type}-{fact.name}"),
+    e.PipelineForked: lambda fact: Line("gateway", f"forked from {fact.parent} after {_plural(fact.at, 'fact')}"),
     e.ResearchCompleted: _research,
     e.ConnectorGenerated: _generated,
     e.FixturesCreated: lambda _: Line("fixtures", "the simulated API is built", "good"),
@@ -84,6 +85,7 @@ _READERS: dict[type[e.Fact], Callable[..., Line]] = {
         "good" if fact.outcome == "success" else "wait",
     ),
     e.PipelineFailed: _ended,
+    e.PipelineRetryRequested: lambda _: Line("gateway", "the failed step is to be tried once more", "wait"),
 }
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from infra.cli.shell import DATA, AsJson, Data, Url, err, out, run
 
 app = typer.Typer()
+dead = typer.Typer(help="What no service could handle: list it, or try it once more.", no_args_is_help=True)
+app.add_typer(dead, name="dead")
 
 
 @app.command()
@@ -24,3 +28,29 @@ def verify(as_json: AsJson = False, url: Url = None, data: Data = DATA) -> None:
     from infra.cli.verify import verify as main
 
     run(main(as_json, url, data, out, err), trouble=TROUBLE)
+
+
+@dead.command("list")
+def dead_list(as_json: AsJson = False, url: Url = None, data: Data = DATA) -> None:
+    """List the dead letters, oldest first: which service gave up which task of which pipeline, and why.
+
+    Example: `connectors dead list`
+    """
+    from infra.cli.dead import list_letters
+
+    run(list_letters(as_json, url, data, out))
+
+
+@dead.command("retry")
+def dead_retry(
+    letter: Annotated[int, typer.Argument(min=1, help="The letter's number in `connectors dead list`.")],
+    url: Url = None,
+    data: Data = DATA,
+) -> None:
+    """Let the task of a dead letter be tried once more; if its pipeline has ended, it says how to fork it.
+
+    Example: `connectors dead retry 3`
+    """
+    from infra.cli.dead import retry
+
+    run(retry(letter, url, data, out))

@@ -69,7 +69,7 @@ def timers(state: PipelineState, policy: Policy) -> tuple[Timer, ...]:
     return tuple(
         Timer(failure.id, failure.time + timedelta(seconds=_backoff_s(failure, policy)))
         for failure in state.failures
-        if not failure.elapsed and not _is_fatal(failure, policy)
+        if not _is_due(failure) and not _is_fatal(failure, policy)
     )
 
 
@@ -85,7 +85,12 @@ def _decision(state: PipelineState, cause: str, fact: e.Fact) -> Decision:
 
 
 def _is_fatal(failure: Failure, policy: Policy) -> bool:
-    return failure.kind == "permanent" or failure.task.attempt > policy.agent_retries
+    used_up = failure.kind == "permanent" or failure.task.attempt > policy.agent_retries
+    return used_up and not failure.retry_wanted
+
+
+def _is_due(failure: Failure) -> bool:
+    return failure.elapsed or failure.retry_wanted
 
 
 def _backoff_s(failure: Failure, policy: Policy) -> float:
@@ -104,7 +109,7 @@ class _Desk:
             if _is_fatal(failure, self.policy):
                 return (self._decision(failure.id, _fatal(failure)),)
         requests = [(task.id, self._again(task)) for task in outstanding(self.state) if task.stale]
-        requests += [(f.id, self._again(f.task, retry=True)) for f in self.state.failures if f.elapsed]
+        requests += [(f.id, self._again(f.task, retry=True)) for f in self.state.failures if _is_due(f)]
         if self.state.choice is not None:
             requests.append((self.state.choice.id, self._choose(self.state.choice)))
         return tuple(self._decision(cause, fact) for cause, fact in requests)

@@ -57,6 +57,7 @@ SAMPLES: tuple[e.Fact, ...] = (
     e.PipelineCancelRequested(),
     e.PipelinePauseRequested(),
     e.PipelineResumeRequested(),
+    e.PipelineRetryRequested(failure="6" * 32),
     e.PipelineForked(parent="1" * 32, at=7, engine=e.Engine.CLAUDE, policy=Policy(researches=2)),
     e.ResearchCompleted(blueprint=_ref("blueprint"), document=_ref("document"), streams=5, gaps=2),
     e.ConnectorGenerated(

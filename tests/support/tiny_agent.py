@@ -1,8 +1,13 @@
-"""``python -m tests.support.tiny_agent FOLDER``: research as a process; answers when FOLDER/release is there."""
+"""``python -m tests.support.tiny_agent FOLDER``: research as a process; answers when FOLDER/release is there.
+
+If FOLDER/kill is there, its work kills the process, as running out of memory does.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +21,8 @@ from infra.runtime.service import run_agent
 async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
     folder = Path(sys.argv[1])
     (folder / "started").write_text(str(job.task.id))
+    if (folder / "kill").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
     while not (folder / "release").exists():
         await asyncio.sleep(0.02)
     return ResearchCompleted(blueprint=ArtifactRef.of(b"{}", "application/json"), streams=1)
