@@ -21,6 +21,7 @@ async def generate(
     spec: str | None,
     answers: Path | None,
     engine: Engine,
+    approval: str,
     url: str | None,
     data: Path,
     output: Path,
@@ -29,7 +30,7 @@ async def generate(
     """0 when something was published (in full or in part)."""
     config = StackConfig.at(data, output)
     async with generation.gateway(url, config, console) as client:
-        state = await generation.generate(name, spec, engine, client, console, answers)
+        state = await generation.generate(name, spec, engine, client, console, answers, approval)
         if state.status not in (Status.SUCCESS, Status.PARTIAL):
             return 1
         console.print(

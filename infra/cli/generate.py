@@ -75,12 +75,13 @@ async def generate(
     client: Gateway,
     console: Console,
     answers: Path | None = None,
+    approval: str = "none",
 ) -> PipelineState:
     """Submit ``source`` (a file or a URL) as connector ``name``, with recorded ``answers`` of the API if there are
-    any, and watch the pipeline to its end."""
+    any, and watch the pipeline to its end, which waits for a person if ``approval`` is ``required``."""
     document, spec_url = split_source(source)
     accepted = await client.generate(
-        name, document=document, spec_url=spec_url, engine=engine, answers=recording(answers)
+        name, document=document, spec_url=spec_url, engine=engine, answers=recording(answers), approval=approval
     )
     console.print(f"[bold]source-{name}[/]  pipeline {accepted['pipeline_id']}", soft_wrap=True)
     return await watch(client, accepted["links"]["live"], console)

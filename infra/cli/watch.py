@@ -10,7 +10,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from contracts.envelope import Envelope
-from contracts.pipeline import PipelineState, evolve, outstanding
+from contracts.events import PipelineForked
+from contracts.pipeline import PipelineState, Status, evolve, outstanding
 from infra.cli.describe import Line, describe
 
 _STYLE = {"plain": "", "good": "green", "bad": "red", "wait": "yellow"}
@@ -42,8 +43,12 @@ class Board:
         """Fold a fact and print its line."""
         self.state = evolve(self.state, envelope)
         at = envelope.time.timestamp()
-        self._began = at if self._began is None else self._began
+        if self._began is None or envelope.type == PipelineForked.TYPE:  # what a fork shares was long before
+            self._began = at
         self._print(at - self._began, describe(envelope.fact()))
+        if self.state.approval == envelope.id:
+            hint = f"connectors approve {self.state.id}   (or deny)"
+            self._console.print(f"{'':27}{hint}", style="dim", soft_wrap=True)
         self._progress = {task.service: self._progress.get(task.service, "") for task in outstanding(self.state)}
         self._refresh()
 
@@ -63,5 +68,10 @@ class Board:
         self._console.print(text, soft_wrap=True)
 
     def _refresh(self) -> None:
-        rows = [Spinner("dots", Text(f"{name:<14}{said}", "dim")) for name, said in sorted(self._progress.items())]
+        waiting = sorted(self._progress.items())
+        if self.state.approval is not None:
+            waiting.append(("you", "have to approve"))
+        if self.state.status is Status.PAUSED:
+            waiting.append(("you", "have to resume"))
+        rows = [Spinner("dots", Text(f"{name:<14}{said}", "dim")) for name, said in waiting]
         self._live.update(Group(*rows))

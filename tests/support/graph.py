@@ -80,7 +80,7 @@ class Stage:
         return await self.until(pipeline, lambda state: state.status.final)
 
     async def play(self, job: Job, workspace: Path, tools: Tools) -> e.Fact:
-        scenario, cast = self.casts[job.state.id]
+        scenario, cast = self.casts.get(job.state.id) or self.casts[str(job.state.parent)]
         service, fact = scenario.hold or (None, "")
         while service == job.task.service and all(f.type != fact for f in await self.facts(job.state.id)):
             await asyncio.sleep(0.01)
