@@ -10,7 +10,6 @@ from typing import Any
 import httpx2
 import nats.errors
 
-from contracts import events as e
 from contracts.envelope import Envelope
 from contracts.errors import Transient
 from contracts.events import FINAL
@@ -72,13 +71,13 @@ class Users:
                 await self._insist(f"/pipelines/{pipeline}/resume", key=f"{play.name}-resume")
 
     async def _approve(self, pipeline: str, play: Play) -> None:
-        """Whenever somebody is asked."""
+        """Once somebody is asked."""
         if play.policy.approval == "none":
             return
-        wanted = e.ApprovalRequested.TYPE
-        facts = await self._until(pipeline, lambda facts: _has_ended(facts) or any(f.type == wanted for f in facts))
-        if not _has_ended(facts):
-            await self._insist(f"/pipelines/{pipeline}/approval/{'grant' if play.granted else 'deny'}")
+        facts = await self._until(pipeline, lambda facts: _has_ended(facts) or fold(facts).approval is not None)
+        if (request := fold(facts).approval) is not None:
+            word = {"request": request, "decision": "granted" if play.granted else "denied"}
+            await self._insist(f"/pipelines/{pipeline}/approval", word)
 
     async def _until(self, pipeline: str, reached: Callable[[list[Envelope]], bool]) -> list[Envelope]:
         while True:
