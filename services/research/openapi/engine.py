@@ -41,6 +41,7 @@ from services.research.openapi.primary_key import (
     Detail,
     PrimaryKey,
     composite_candidates,
+    map_candidates,
     primary_key_candidates,
 )
 from services.research.openapi.ranking import GUESS, candidate, decide
@@ -178,6 +179,7 @@ def _draft(name: str, entry: ListEndpoint, details: Mapping[tuple[str, ...], End
         keys = plain_keys(endpoint, selector.value)
     else:
         keys = primary_key_candidates(endpoint, record, noun, Detail.of(detail) if detail else None)
+        keys += map_candidates(endpoint, record) if selector.value.shape == "map" else []
     best_key = max(keys, key=lambda option: option.confidence, default=None)
     if best_key is not None:
         keys += composite_candidates(endpoint, record, best_key, endpoint.variables)

@@ -219,6 +219,15 @@ def _fits(variable: str, name: str, record_noun: tuple[str, ...]) -> float:
     return 0.0
 
 
+def map_candidates(endpoint: Endpoint, record: dict[str, Any]) -> Keys:
+    """``{"READ": {"key": "READ", ...}}``: what an object's members are called by identifies them, and is often said
+    again inside."""
+    own = record.get("properties", {}).get("key", {})
+    if type_of(own) not in ("string", "integer"):
+        return []
+    return [candidate((("key",),), 0.87, endpoint.evidence("each record says again by which key it is found"))]
+
+
 def composite_candidates(
     endpoint: Endpoint, record: dict[str, Any], own: Candidate[PrimaryKey | None], variables: tuple[str, ...]
 ) -> Keys:
