@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from pydantic import BaseModel
 
 from contracts.envelope import Envelope
 from contracts.errors import Permanent, Rejected
+from contracts.events import FINAL
 
-RECONNECTS = 20
+RECONNECT_S = (0.1, 0.2, 0.5, *(1.0,) * 30)
+"""Waits between two attempts to take a live stream up again; a gateway that was killed is back within these."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -113,30 +116,47 @@ class Gateway:
     async def follow(self, live: str) -> AsyncIterator[Message]:
         """Everything that happens in a pipeline, from its first fact to its last.
 
-        ``live`` is the link of its event stream. A lost connection is taken up again where it was.
+        ``live`` is the link of its event stream. Where it ends too early, because the gateway was restarted, it is
+        taken up again.
 
         Raises:
+            Rejected: the gateway's problem, in its words.
             Permanent: the gateway stays away.
         """
         last: str | None = None
         failures = 0
-        while failures < RECONNECTS:
+        while failures < len(RECONNECT_S):
             headers = {"Last-Event-ID": last} if last else {}
             try:
                 async with self._http.stream(
                     "GET", live, headers=headers, timeout=httpx2.Timeout(10, read=60)
                 ) as answer:
+                    if await _has_nothing_more(answer):
+                        return
                     async for event, id, data in _events(answer):
                         failures = 0
                         last = id or last
                         if message := _message(event, data):
                             yield message
-                    if answer.status_code >= 400:
-                        _answer(answer)
-                    return
+                            if message.fact is not None and message.fact.type in FINAL:
+                                return
             except httpx2.TransportError:
-                failures += 1
+                pass  # killed in the middle, or not started again yet
+            await asyncio.sleep(RECONNECT_S[failures])
+            failures += 1
         raise Permanent("the gateway does not answer any more", where=self.url)
+
+
+async def _has_nothing_more(answer: httpx2.Response) -> bool:
+    """204: the pipeline has ended, and its last fact was seen. 5xx: the gateway is not ready yet, no event comes.
+
+    Raises:
+        Rejected: a problem that waiting does not mend.
+    """
+    if 400 <= answer.status_code < 500:
+        await answer.aread()
+        _answer(answer)
+    return answer.status_code == 204
 
 
 def _message(event: str, data: str) -> Message | None:
