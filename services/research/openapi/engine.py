@@ -31,9 +31,10 @@ from services.research.openapi.cursor import cursor_candidates
 from services.research.openapi.details import DetailEndpoint, detail_endpoints
 from services.research.openapi.endpoint import Endpoint, Param, endpoint_of
 from services.research.openapi.names import detail_names, record_noun, stream_names
+from services.research.openapi.openers import unasked
 from services.research.openapi.pagination import pagination_candidates
 from services.research.openapi.paging_habits import Habits, habits_of
-from services.research.openapi.parameters import Demands, can_be_asked_for, config_parameters, demands
+from services.research.openapi.parameters import Demands, asked_at_once, config_parameters, demands, everything
 from services.research.openapi.parents import Tree, grow
 from services.research.openapi.places import Place, arguments, template_of
 from services.research.openapi.plain_values import named_by_parents, plain_keys
@@ -106,10 +107,8 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
     where = find_base_url(document, document_url)
     present = {draft.name for draft in drafts}
     asked = {stream: params for stream, params in asked.items() if stream in present}
-    variables = [param for draft in drafts for param in draft.listed.endpoint.params if param.location == "path"]
-    parameters = config_parameters(
-        asked, tree.constants, len(drafts), [parameter.name for parameter in where.parameters], variables
-    )
+    taken = [parameter.name for parameter in where.parameters]
+    parameters = config_parameters(asked, tree.constants, len(drafts), taken)
     streams = named_by_parents([_stream(draft, place) for draft, place in zip(drafts, places, strict=True)])
     dangling = [_dangling(reference) for reference in sorted(document.dangling)[:50]]
     return ApiBlueprint(
@@ -133,7 +132,19 @@ def _reading(document: Document) -> list[Endpoint]:
     operations = [operation for operation in document.operations() if operation.method in ("get", "post")]
     rpc = all(operation.method == "post" for operation in operations)
     bare = (endpoint_of(document, operation, with_response=False) for operation in operations)
-    return [endpoint_of(document, endpoint.operation) for endpoint in bare if reads(endpoint, rpc=rpc)]
+    found = (endpoint_of(document, endpoint.operation) for endpoint in bare if reads(endpoint, rpc=rpc))
+    return [_of_everything(endpoint) for endpoint in found]
+
+
+def _of_everything(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with the value in its path that holds all others: of ``/cards/{filter}`` the ``/cards/all``."""
+    path = endpoint.path
+    for param in endpoint.params:
+        if param.location == "path" and (value := everything(param)) is not None:
+            path = path.replace(f"{{{param.name}}}", value)
+    return (
+        endpoint if path == endpoint.path else replace(endpoint, operation=replace(endpoint.operation, path=path))
+    )
 
 
 def _without(endpoint: Endpoint, secrets: frozenset[tuple[str, str]]) -> Endpoint:
@@ -324,8 +335,9 @@ def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, .
         from_config = tuple(
             param
             for param in draft.demands.open
-            if param.location == "header" or can_be_asked_for(param, users[param.location, param.name], len(drafts))
+            if asked_at_once(param, users[param.location, param.name], len(drafts))
         )
+        wanted = tuple(param for param in draft.demands.open if param not in from_config)
         asked[draft.name] = from_config
         places.append(
             Place(
@@ -336,9 +348,10 @@ def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, .
                 record=draft.record,
                 key=draft.key.value,
                 also=word_noun(draft.listed.record_name),
-                wanted=tuple(param for param in draft.demands.open if param not in from_config),
+                wanted=wanted,
                 offered=arguments(draft.endpoint),
                 leaf=draft.is_detail,
+                unasked=unasked(draft.listed.confidence, wanted),
                 described={param.name: param for param in draft.endpoint.params if param.location == "path"},
             )
         )
@@ -360,7 +373,8 @@ def _settled(
 
 def _stream(draft: _Draft, place: Place) -> Stream:
     endpoint = draft.endpoint
-    queried = {name: f"{{{variable}}}" for name, variable in place.queried.items()}
+    configured = {param.name: param.name for param in place.wanted if param.name in place.constants}
+    queried = {name: f"{{{variable}}}" for name, variable in (configured | place.queried).items()}
     request = Request(
         method="POST" if endpoint.method == "post" else "GET",
         path=place.path,
@@ -368,6 +382,7 @@ def _stream(draft: _Draft, place: Place) -> Stream:
         headers=draft.demands.headers,
         body=draft.demands.body if endpoint.method == "post" else None,
     )
+    evidence = (endpoint.evidence(draft.listed.reason), *draft.demands.evidence)
     parents: list[Candidate[Parent | None]] = place.parents or [
         candidate(None, 0.95, endpoint.evidence("nothing in its request depends on another stream"))
     ]
@@ -381,7 +396,7 @@ def _stream(draft: _Draft, place: Place) -> Stream:
     return Stream(
         name=draft.name,
         title=endpoint.operation.summary[:120],
-        request=decide([candidate(request, draft.listed.confidence, endpoint.evidence(draft.listed.reason))]),
+        request=decide([candidate(request, draft.listed.confidence, *evidence)]),
         selector=draft.selector,
         pagination=draft.pagination,
         primary_key=draft.key,

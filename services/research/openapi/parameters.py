@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from contracts.blueprint import Parameter
+from contracts.blueprint import Evidence, Parameter
 from services.research.openapi.endpoint import Endpoint, Param
 from services.research.openapi.parents import Constant
+from services.research.openapi.windows import time_format, until_now
 from services.research.openapi.words import snake, vocabulary
 
 _IGNORED_HEADERS = vocabulary("accept content-type authorization user-agent host content-length")
@@ -17,12 +18,6 @@ _RESERVED = frozenset({"credentials", "start_date", "base_url"})
 """Fields that every generated config has of its own."""
 _WIDE = 0.5
 _SMALL_API = 3
-_UPPER_BOUND = vocabulary("until before to end max latest till ending le lte")
-_YEAR_FIRST = re.compile(r"\^?\(?(\[0-9\]|\\d)\{4\}\)?\\?-")
-"""How a regular expression for an ISO 8601 date begins."""
-_MOMENT = re.compile(r"rfc ?-?3339|iso ?-?8601|date[ -]?time|date and time|hh:mm")
-_DAY = re.compile(r"yyyy-mm-dd(?!.{0,3}(t|hh))")
-_OTHER_SPELLING = re.compile(r"yyyymmdd|mm/dd|dd/mm|\b(unix|epoch|posix|milliseconds)\b")
 _TYPES: Mapping[str, Literal["string", "integer", "number", "boolean"]] = {
     "integer": "integer",
     "number": "number",
@@ -31,13 +26,15 @@ _TYPES: Mapping[str, Literal["string", "integer", "number", "boolean"]] = {
 
 
 class Demands(NamedTuple):
-    """What one endpoint insists on. ``open`` has no value yet; ``impossible`` says why it cannot be read at all."""
+    """What one endpoint insists on. ``open`` has no value yet; ``impossible`` says why it cannot be read at all;
+    ``evidence`` is for the values that stand for all others."""
 
     query: dict[str, str]
     headers: dict[str, str]
     body: dict[str, Any]
     open: tuple[Param, ...]
     impossible: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
 
 def demands(endpoint: Endpoint, handled: frozenset[tuple[str, str]], switches: Iterable[str] = ()) -> Demands:
@@ -47,6 +44,7 @@ def demands(endpoint: Endpoint, handled: frozenset[tuple[str, str]], switches: I
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
     missing: list[Param] = []
+    whole = [param for param in endpoint.params if param.required and everything(param) is not None]
     for param in endpoint.params:
         if (param.location, param.name.lower()) in handled or param.location in ("path", "cookie"):
             continue
@@ -63,7 +61,10 @@ def demands(endpoint: Endpoint, handled: frozenset[tuple[str, str]], switches: I
             (query if param.location == "query" else headers)[param.name] = value
         elif param.required:
             missing.append(param)
-    return Demands(query, headers, body, tuple(missing))
+    evidence = tuple(
+        param.evidence(f"{param.name} is {everything(param)}: the others are parts") for param in whole
+    )
+    return Demands(query, headers, body, tuple(missing), evidence=evidence)
 
 
 def _fixed_value(param: Param) -> str | None:
@@ -74,8 +75,7 @@ def _fixed_value(param: Param) -> str | None:
     if len(param.enum) == 1:
         return _text(param.enum[0])
     if param.required and param.enum:
-        versions = [str(value) for value in param.enum]
-        return max(versions) if all(re.match(r"v?\d", value) for value in versions) else versions[0]
+        return _of_several(param)
     if param.location == "header" and "version" in {
         *param.words,
         *({"version"} if "revision" in param.words else ()),
@@ -83,6 +83,20 @@ def _fixed_value(param: Param) -> str | None:
         usable = isinstance(param.example, (str, int, float)) and _is_usable(param.example)
         return _text(param.example) if usable else None
     return None
+
+
+def _of_several(param: Param) -> str | None:
+    """Of enumerated values the one that holds all others, or the latest version; of a header the first. Of any
+    others each is a part of the records: the user's to choose."""
+    values = _texts(param.enum)
+    if all(re.match(r"v?\d", value) for value in values):
+        return max(values)
+    return everything(param) or (values[0] if param.location == "header" else None)
+
+
+def everything(param: Param) -> str | None:
+    """The enumerated value that means all of them."""
+    return next((value for value in _texts(param.enum) if value.lower() == "all"), None)
 
 
 def _is_usable(value: Any) -> bool:
@@ -104,98 +118,88 @@ def _body_value(param: Param) -> Any:
     return None
 
 
-def can_be_asked_for(param: Param, users: int, streams: int) -> bool:
-    """Whether a config should ask for it: if it is for most of the API, if the API is small, or if it is a window
-    in time. A config with a field for every odd endpoint would be of no use."""
-    dated = time_format(param) is not None or bool({"date", "time"} & set(param.words))
-    return users >= _WIDE * streams or streams <= _SMALL_API or dated
+def asked_at_once(param: Param, users: int, streams: int) -> bool:
+    """Whether it is the config's to say, before a parent is looked for: what most of the API needs, and what has a
+    value to begin with (one of a closed set, the end of a window in time)."""
+    return param.location == "header" or _is_wide(users, streams) or bool(param.enum) or until_now(param)
 
 
-def time_format(param: Param) -> Literal["date", "date-time"] | None:
-    """How a parameter spells a time in ISO 8601: as declared, or as its pattern, example, text or name have it."""
-    if param.format in ("date", "date-time"):
-        return "date" if param.format == "date" else "date-time"
-    if param.type not in ("", "string") or param.enum or _OTHER_SPELLING.search(param.text):
-        return None
-    if _YEAR_FIRST.match(param.pattern):
-        return "date-time" if ":" in param.pattern else "date"
-    if shown := re.match(r"\d{4}-\d\d-\d\d([T ]\d)?", str(param.example or "")):
-        return "date-time" if shown[1] else "date"
-    if not {"date", "time", "datetime"} & set(param.words) or param.pattern:
-        return None
-    if _DAY.search(param.text):
-        return "date"
-    told = _MOMENT.search(param.text) or not {"date"} & set(param.words)
-    return "date-time" if told else "date"
+def _is_wide(users: int, streams: int) -> bool:
+    return users >= _WIDE * streams or streams <= _SMALL_API
 
 
 def config_parameters(
-    wanted: Mapping[str, tuple[Param, ...]],
-    constants: Iterable[Constant],
-    streams: int,
-    taken: Iterable[str],
-    variables: Iterable[Param] = (),
+    wanted: Mapping[str, tuple[Param, ...]], constants: Iterable[Constant], streams: int, taken: Iterable[str]
 ) -> tuple[Parameter, ...]:
-    """Fields of the config: path constants first, then what streams (``wanted``, by name) still miss.
-    ``variables`` are the path variables of all streams, as each declares them."""
+    """Fields of the config: what paths and parents leave open first, then what streams (``wanted``, by name) are
+    asked for besides. What few streams need may be left out."""
     names = {*_RESERVED, *taken}
-    declared: dict[str, list[Param]] = {}
-    for param in variables:
-        declared.setdefault(param.name, []).append(param)
     made = []
     for constant in constants:
-        name = _free(constant.name, names)
-        everywhere = len(constant.users) == streams
-        users_of = () if everywhere else constant.users
-        made.append(_path_parameter(constant.variable, name, declared.get(constant.variable, ()), users_of))
-    users: dict[tuple[str, str], list[str]] = {}
-    first: dict[tuple[str, str], Param] = {}
+        users = () if constant.required and len(constant.users) == streams else constant.users
+        made.append(_constant(constant, _free(constant.name, "request", names), users))
+    users_of: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    first: dict[tuple[str, str, tuple[str, ...]], Param] = {}
     for stream, params in wanted.items():
         for param in params:
-            users.setdefault((param.location, param.name), []).append(stream)
-            first.setdefault((param.location, param.name), param)
+            key = (param.location, param.name, _texts(param.enum))
+            users_of.setdefault(key, []).append(stream)
+            first.setdefault(key, param)
     for key, param in first.items():
-        made.append(_parameter(param, _free(snake(param.name) or "value", names), users[key], streams))
+        found = users_of[key]
+        name = _free(snake(param.name) or "value", found[0] if len(found) < streams else "request", names)
+        made.append(_parameter(param, name, found, streams))
     return tuple(made)
 
 
-def _path_parameter(variable: str, name: str, declared: Sequence[Param], streams: tuple[str, ...]) -> Parameter:
-    """What all paths say alike of the variable holds; one value will have to do for all of them."""
-    types = {param.type for param in declared}
-    enums = {tuple(str(value) for value in param.enum) for param in declared}
+def _constant(constant: Constant, name: str, streams: tuple[str, ...]) -> Parameter:
+    """What all that need it say alike of the variable holds; one value will have to do for all of them."""
+    params = constant.params
+    types = {param.type for param in params}
+    enums = {_texts(param.enum) for param in params}
     enum = enums.pop() if len(enums) == 1 else ()
-    told = next((text for param in declared if (text := " ".join(param.description.split()))), "")
+    told = next((text for param in params if (text := " ".join(param.description.split()))), "")
+    forms = {time_format(param) for param in params}
     return Parameter(
         name=name,
         location="path",
-        target=variable,
-        description=told[:300] or f"The {variable} in the API's paths",
-        type="integer" if types == {"integer"} else "string",
+        target=constant.variable,
+        description=told[:300] or f"The {constant.variable} in the API's requests",
+        type="integer" if types == {"integer"} and not enum else "string",
+        format=forms.pop() if len(forms) == 1 else None,
         enum=enum,
+        default=enum[0] if enum and not constant.required else None,
+        required=constant.required,
         streams=streams,
     )
 
 
-def _free(name: str, names: set[str]) -> str:
+def _free(name: str, before: str, names: set[str]) -> str:
+    """The name, with what it is for if that is taken."""
     name = name.removeprefix("x_") or name
     while name in names:
-        name = f"request_{name}"
+        name = f"{before}_{name}"
     names.add(name)
     return name
 
 
 def _parameter(param: Param, name: str, users: list[str], streams: int) -> Parameter:
-    form = time_format(param)
-    until_now = form is not None and bool(_UPPER_BOUND & set(param.words))
+    enum = _texts(param.enum)
+    ends = until_now(param)
     return Parameter(
         name=name,
         location="header" if param.location == "header" else "query",
         target=param.name,
         description=" ".join(param.description.split())[:300],
-        type=_TYPES.get(param.type, "string"),
-        format=form,
-        enum=tuple(str(value) for value in param.enum),
-        required=not until_now,
-        until_now=until_now,
+        type="string" if enum else _TYPES.get(param.type, "string"),
+        format=time_format(param),
+        enum=enum,
+        default=enum[0] if enum else None,
+        required=_is_wide(len(users), streams) and not ends and not enum,
+        until_now=ends,
         streams=() if len(users) == streams else tuple(users),
     )
+
+
+def _texts(values: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(_text(value) for value in values)

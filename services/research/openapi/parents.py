@@ -3,28 +3,30 @@
 Streams without variables come first; then, round by round, those whose variables a known stream supplies. One waits
 as long as a likelier parent than those that have their place is still waiting itself. Where nothing goes on, the
 variable that most of the rest wait for becomes part of the config: an account's own key, such as ``{projectKey}``.
+What the few that are left then wait for, the config may supply: see `openers`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from contracts.blueprint import Evidence
 from services.research.openapi.bindings import Bound, bind
-from services.research.openapi.endpoint import VARIABLE
+from services.research.openapi.endpoint import VARIABLE, Param
 from services.research.openapi.kinship import Kin, Kinship
-from services.research.openapi.names import VERSION
-from services.research.openapi.places import GENERIC, Place, Template
+from services.research.openapi.openers import Openers, next_wish, telling_name
+from services.research.openapi.places import Place, Template
 from services.research.openapi.ranking import candidate
-from services.research.openapi.words import singular, words
 
 _MAX_CONSTANTS = 5
 _SMALL_API = 5
 _SHARE = 0.2
-"""Of the streams, that a path variable must open up to be worth a field of the config."""
+"""Of the streams, that a path variable must lead to for it to be an account's own."""
+_WIDE = 0.5
+"""Of the streams, that must hang on a field of the config for everybody to have to set it."""
 _LEAST = 0.2
 """Below this no parent is taken: the variable is a named gap, or of the config. A wrong parent asks the API for
 what does not exist, once for each of its records."""
@@ -34,11 +36,14 @@ _CONCESSIONS = 20
 
 
 class Constant(NamedTuple):
-    """A path variable that the config supplies. ``users`` are the streams."""
+    """A variable of paths, or a parameter, that the config supplies. ``users`` are the streams; ``params`` is what
+    they say of it. ``required``: most of the API hangs on it."""
 
     name: str
     variable: str
     users: tuple[str, ...]
+    params: tuple[Param, ...]
+    required: bool
 
 
 @dataclass(frozen=True)
@@ -51,41 +56,50 @@ class Tree:
 def grow(places: list[Place]) -> Tree:
     """Find parents in place; what is left over is in the result."""
     forest = _Forest(places)
-    constants: dict[tuple[Template, str], str] = {}
+    required: set[str] = set()
+    chosen: dict[tuple[Template, str], str] = {}
     while True:
         forest.grow()
-        waiting = forest.waiting
-        choice = _next_constant(forest, constants, len(places)) if len(constants) < _MAX_CONSTANTS else None
+        choice = _next_constant(forest, chosen, len(places)) if len(chosen) < _MAX_CONSTANTS else None
         if choice is None:
             break
-        constants[choice] = _constant_name(choice, set(constants.values()))
-        for place in waiting:
-            if choice[1] in place.variables and place.prefix(choice[1]) == choice[0]:
-                place.constants.add(choice[1])
+        key, users = choice
+        chosen[key] = telling_name(key[1], key[0], set(chosen.values()))
+        if forest.reached_from(users) >= _WIDE * len(places):
+            required.add(chosen[key])
+        for place in forest.waiting:
+            if key[1] in place.variables and place.prefix(key[1]) == key[0]:
+                place.constants[key[1]] = chosen[key]
     forest.renounce()
+    openers = Openers(frozenset(chosen.values()))
+    while (wish := openers.next(forest.wishes())) is not None:
+        for place, variable in wish.users:
+            place.constants[variable] = wish.name
+        forest.grow()
+        forest.renounce()
     reasons = {place.name: _why(place, forest) for place in forest.waiting}
-    made = [_constant(places, key, name) for key, name in constants.items()]
-    return Tree(tuple(constant for constant in made if constant.users), reasons)
+    settled = [place for place in places if place.name not in reasons]
+    made = (_constant(settled, name, name in required) for name in (*chosen.values(), *openers.names))
+    return Tree(tuple(constant for constant in made if constant is not None), reasons)
 
 
 def _why(place: Place, forest: _Forest) -> str:
-    needed = [name for name in place.variables if name not in place.constants]
-    missing = [name for name in needed if not forest.could_supply(place, name)] or needed
-    if place.wanted:
-        missing = [*(name for name in missing if name not in needed), *(param.name for param in place.wanted)]
-    return f"no list in the document supplies {', '.join(missing)}"
+    missing = [name for name in place.open if not forest.could_supply(place, name)]
+    demanded = [param.name for param in place.demanded]
+    told = f"no list in the document supplies {', '.join([*missing, *demanded] or place.open)}"
+    return f"{told}; {place.unasked}" if place.unasked else told
 
 
 def _next_constant(
     forest: _Forest, known: Mapping[tuple[Template, str], str], streams: int
-) -> tuple[Template, str] | None:
+) -> tuple[tuple[Template, str], list[Place]] | None:
     """The variable that most waiting streams need next and that no list supplies, rather one that no waiting list
-    would supply either. Only what could belong to an account: it comes first in the path, or directly behind
-    another constant (``{owner}/{repo}``), and a good part of the API waits for it, or for what it leads to."""
+    would supply either; and these streams. Only what could belong to an account: it comes first in the path, or
+    directly behind another constant (``{owner}/{repo}``), and a good part of the API waits for it, or for what it
+    leads to."""
     users: dict[tuple[Template, str], list[Place]] = defaultdict(list)
     for place in forest.waiting:
-        missing = (name for name in place.variables if name not in place.constants)
-        variable = next((name for name in missing if not forest.could_supply(place, name)), None)
+        variable = next((name for name in place.open if not forest.could_supply(place, name)), None)
         if variable is None:
             continue
         prefix = place.prefix(variable)
@@ -94,34 +108,17 @@ def _next_constant(
     hoped = {key: any(forest.could_supply(place, key[1], now=False) for place in users[key]) for key in users}
     for key in sorted(users, key=lambda key: (hoped[key], -len(users[key]), len(key[0]), key)):
         if streams <= _SMALL_API or forest.reached_from(users[key]) >= _SHARE * streams:
-            return key
+            return key, users[key]
     return None
 
 
-def _constant_name(key: tuple[Template, str], taken: set[str]) -> str:
-    """The variable's own name, with what it is of if that alone says too little or is taken."""
-    prefix, variable = key
-    name = "_".join(words(variable)) or "value"
-    before = next((part for part in reversed(prefix) if "{}" not in part and not VERSION.fullmatch(part)), "")
-    longer = "_".join([*(singular(word) for word in words(before)), name])
-    if set(words(variable)) <= GENERIC or name in taken:
-        name = longer
-    number = 2
-    while name in taken:
-        name = f"{longer}_{number}"
-        number += 1
-    return name
-
-
-def _constant(places: list[Place], key: tuple[Template, str], name: str) -> Constant:
-    """Who uses the variable, under the config's name for it."""
-    prefix, variable = key
-    users = tuple(
-        place.name
-        for place in places
-        if variable in place.constants and variable in place.variables and place.prefix(variable) == prefix
-    )
-    return Constant(name, variable, users)
+def _constant(places: list[Place], name: str, required: bool) -> Constant | None:
+    """Who uses the field, and for what; nothing if nobody does."""
+    pairs = [(place, variable) for place in places for variable, field in place.constants.items() if field == name]
+    if not pairs:
+        return None
+    params = tuple(param for place, variable in pairs if (param := place.parameter(variable)) is not None)
+    return Constant(name, pairs[0][1], tuple(place.name for place, _ in pairs), params, required)
 
 
 class _Option(NamedTuple):
@@ -164,9 +161,18 @@ class _Forest:
     def renounce(self) -> None:
         """What still waits only for parameters that it may leave out does without."""
         for place in self.waiting:
-            if not _open(place) and not place.wanted:
+            if not place.open and not place.demanded:
                 self._done[place.name] = place
         self.grow()
+
+    def wishes(self) -> Iterator[tuple[Place, str]]:
+        """What the config would have to supply next for each waiting stream that may ask it."""
+        for place in self.waiting:
+            if not place.unasked and not place.leaf:
+                lacking = [name for name in place.open if not self.could_supply(place, name)]
+                demanded = [p.name for p in place.demanded if not self.could_supply(place, p.name)]
+                if (variable := next_wish(place, lacking, demanded)) is not None:
+                    yield place, variable
 
     def could_supply(self, place: Place, variable: str, *, now: bool = True) -> bool:
         """Whether a list (``now``: one that has its place) gives what the variable names, whatever else misses."""
@@ -200,9 +206,10 @@ class _Forest:
     def _settle(self, place: Place, option: _Option | None) -> bool:
         """Give the place its parent, if it needs one."""
         if option is None:
-            return not _open(place) and not place.wanted and not place.offered
+            return not place.open and not place.demanded and not place.offered
         names = _asked(place)
-        place.constants |= self._done[option.bound.parent.stream].constants & set(_open(place)[:-1])
+        above = self._done[option.bound.parent.stream].constants
+        place.constants |= {name: above[name] for name in place.open[:-1] if name in above}
         place.parents = [
             candidate(each.bound.parent, each.score, Evidence(pointer=each.kin.place.pointer, note=each.kin.note))
             for each in self._alternatives(place, option)
@@ -227,7 +234,7 @@ class _Forest:
         return best
 
     def _option(self, place: Place, target: str, kin: Kin) -> _Option | None:
-        bound = bind(place, target, [*_open(place), *_asked(place)], kin.place, self.known(kin.place))
+        bound = bind(place, target, [*place.open, *_asked(place)], kin.place, self.known(kin.place))
         return _Option(kin.score * bound.quality, kin, bound) if bound is not None else None
 
     def _alternatives(self, place: Place, best: _Option) -> list[_Option]:
@@ -248,15 +255,11 @@ class _Forest:
         return self.known(option.kin.place) | bound
 
 
-def _open(place: Place) -> list[str]:
-    return [name for name in place.variables if name not in place.constants]
-
-
 def _asked(place: Place) -> list[str]:
-    return [param.name for param in (*place.wanted, *place.offered)]
+    return [param.name for param in (*place.demanded, *place.offered)]
 
 
 def _targets(place: Place) -> list[str]:
     """The variables that the parent's own record could supply: the last one of the path; without one any of the
     query's."""
-    return _open(place)[-1:] or _asked(place)
+    return place.open[-1:] or _asked(place)

@@ -30,7 +30,8 @@ class Place:
     ``path`` may get other variable names than the document's so that inherited ones agree; ``noun`` is what a
     record is called by the path, ``also`` by the response; ``wanted`` are query parameters that only a parent
     could supply, ``offered`` those that may be left out if none does; ``described`` are the path's own parameters.
-    A ``leaf`` shows records that another list has, too: it is nobody's parent.
+    A ``leaf`` shows records that another list has, too: it is nobody's parent. ``constants``: variable of the path
+    or parameter -> the field of the config that supplies it; ``unasked`` is why the config must not be asked.
     """
 
     name: str
@@ -44,7 +45,8 @@ class Place:
     offered: tuple[Param, ...] = ()
     described: Mapping[str, Param] = field(default_factory=dict)
     parents: list[Candidate[Parent | None]] = field(default_factory=list)
-    constants: set[str] = field(default_factory=set)
+    constants: dict[str, str] = field(default_factory=dict)
+    unasked: str = ""
     queried: dict[str, str] = field(default_factory=dict)
     leaf: bool = False
 
@@ -55,6 +57,16 @@ class Place:
     @property
     def variables(self) -> list[str]:
         return VARIABLE.findall(self.path)
+
+    @property
+    def open(self) -> list[str]:
+        """The variables of its path that the config does not supply."""
+        return [name for name in self.variables if name not in self.constants]
+
+    @property
+    def demanded(self) -> tuple[Param, ...]:
+        """The parameters without which nothing is read, and that the config does not supply."""
+        return tuple(param for param in self.wanted if param.name not in self.constants)
 
     @property
     def given(self) -> frozenset[str]:
