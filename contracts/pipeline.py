@@ -58,7 +58,8 @@ def evolve(state: PipelineState, envelope: Envelope) -> PipelineState:
 
 def _changes(state: PipelineState, envelope: Envelope) -> Changes:
     fact = envelope.fact()
-    lives = state.id and not state.status.final
+    of_one_kind = bool(envelope.imported) is state.imported  # a history is imported as a whole or not at all
+    lives = state.id and not state.status.final and of_one_kind
     if lives or isinstance(fact, (PipelineSubmitted, PipelineForked)):
         return HANDLERS[envelope.type](state, envelope, fact)
     return {}

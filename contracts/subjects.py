@@ -11,6 +11,7 @@ DEAD_STREAM = "DEAD"
 ARTIFACTS_BUCKET = "ARTIFACTS"
 
 ALL_EVENTS = "pipelines.>"
+IMPORTED = "imported"
 ALL_TURNS = "turns.>"
 ALL_ATTEMPTS = "attempts.>"
 ALL_TIMERS = "timers.>"
@@ -28,6 +29,16 @@ CAPABILITIES = "live.capabilities"
 def event(pipeline: str, fact: type[Fact] | str) -> str:
     """``pipelines.<id>.<noun>.<verb>``"""
     return f"pipelines.{pipeline}.{fact if isinstance(fact, str) else fact.TYPE}"
+
+
+def imported(pipeline: str, fact: str) -> str:
+    """A fact that was said elsewhere and is only to be read here: in its pipeline's history, but on a subject that
+    no service consumes."""
+    return f"pipelines.{pipeline}.{IMPORTED}.{fact}"
+
+
+def is_imported(subject: str) -> bool:
+    return subject.split(".")[2:3] == [IMPORTED]
 
 
 def any_pipeline(fact: type[Fact]) -> str:

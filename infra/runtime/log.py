@@ -27,7 +27,7 @@ from contracts.envelope import Envelope
 from contracts.errors import Transient
 from contracts.lineage import MAX_GENERATIONS, forked
 from contracts.pipeline import PipelineState
-from infra.runtime.direct import DirectReader
+from infra.runtime.direct import DirectReader, Stored
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ class EventLog:
             PREVIOUS: str(expected_last),
             _FILTER: subjects.history(pipeline),
         }
-        subject = subjects.event(pipeline, envelope.type)
+        spell = subjects.imported if envelope.imported else subjects.event
+        subject = spell(pipeline, envelope.type)
         try:
             reply = await self._nc.request(subject, envelope.encode(), timeout=self._timeout_s, headers=headers)
         except (TimeoutError, nats.errors.Error) as error:
@@ -130,10 +131,17 @@ class EventLog:
         facts: list[tuple[int, Envelope]] = []
         for message in stored:
             try:
-                facts.append((message.sequence, Envelope.decode(message.data)))
+                facts.append((message.sequence, _decoded(message)))
             except ValidationError:
                 logger.error("message %d on %s is no envelope; it is ignored", message.sequence, message.subject)
         return facts, stored[-1].sequence if stored else after
+
+
+def _decoded(message: Stored) -> Envelope:
+    """Whether it was imported says its subject, which the bus lets only those write who may: not what it claims."""
+    envelope = Envelope.decode(message.data)
+    imported = True if subjects.is_imported(message.subject) else None
+    return envelope if envelope.imported is imported else envelope.model_copy(update={"imported": imported})
 
 
 def _sequence(answer: dict[str, object], envelope: Envelope) -> int:

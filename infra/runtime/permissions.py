@@ -56,7 +56,13 @@ _EXTRA_PUBLISH: dict[Service, tuple[str, ...]] = {
     Service.ROUTER: ("timers.waiting.>", subjects.CANCELS, subjects.dead("router", "*")),
     # The log's keeper refills it from the SQL copy when it lost its end, through a gate that is closed otherwise.
     Service.EVENT_STORE: (_PUT_ARTIFACTS, subjects.dead("event_store", "*"), f"{subjects.REFILL}>"),
-    Service.GATEWAY: (_PUT_ARTIFACTS, subjects.CANCELS, subjects.query("*"), subjects.CAPABILITIES),
+    Service.GATEWAY: (
+        _PUT_ARTIFACTS,
+        subjects.CANCELS,
+        subjects.query("*"),
+        subjects.CAPABILITIES,
+        subjects.imported("*", ">"),  # whatever was said elsewhere: nobody acts on it
+    ),
 }
 _EXTRA_SUBSCRIBE: dict[Service, tuple[str, ...]] = {
     Service.EVENT_STORE: (subjects.query("*"),),
