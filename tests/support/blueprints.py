@@ -152,3 +152,33 @@ def opened_by_fields() -> ApiBlueprint:
             ),
         ),
     )
+
+
+def of_plain_values() -> ApiBlueprint:
+    """Labels that are the whole answer, tags in pages, and the users below each label, a plain value itself."""
+    by_label = Parent(stream="labels", bindings=(Binding(variable="label", field=("label",)),))
+    of_a_label = Selector(path=("data",), field="user", beside={"label": "label"})
+    return blueprint(
+        stream("things"),
+        stream("labels", selector=Selector(field="label"), primary_key=(("label",),), schema=_texts("label")),
+        stream(
+            "tags",
+            selector=Selector(path=("data",), field="tag"),
+            primary_key=(("tag",),),
+            pagination=PAGINATIONS["offset"],
+            schema=_texts("tag"),
+        ),
+        stream(
+            "users",
+            path="/labels/{label}/users",
+            selector=of_a_label,
+            parent=by_label,
+            primary_key=(("label",), ("user",)),
+            schema={"type": "object", "properties": {"label": {"type": "string"}, "user": {"type": "number"}}},
+        ),
+        name="plain-values",
+    )
+
+
+def _texts(name: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string"}}}

@@ -44,6 +44,14 @@ def page_of(**members: Any) -> dict[str, Any]:
     return {"type": "object", "properties": {"users": {"type": "array", "items": USER}, **members}}
 
 
+def texts() -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "string"}}
+
+
+def page_of_texts(name: str, **members: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: texts(), **members}}
+
+
 def understood(paths: dict[str, Any], **document: Any) -> SimulatedApi:
     raw = {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": paths, **document}
     return infer(load(json.dumps(raw).encode(), where="test"))
@@ -155,6 +163,54 @@ def test_what_holds_no_records_is_left_out_with_the_reason() -> None:
     made = understood({"/a": operation(flags), "/b": picture, "/c": empty, "/users": post, "/d": operation(LIST)})
     assert list(made.endpoints) == ["GET /d"]
     assert {gap.subject for gap in made.omitted} == {"GET /a", "GET /b", "GET /c"}
+
+
+@pytest.mark.parametrize("path", ["/users/search", "/search/users"])
+def test_post_whose_path_says_that_it_searches_is_read(path: str) -> None:
+    content = {"application/json": {"schema": LIST}}
+    made = understood({path: {"post": {"responses": {"200": {"description": "", "content": content}}}}})
+    assert list(made.endpoints) == [f"POST {path}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "schema", "at", "field"),
+    [
+        ("/labels", texts(), (), "label"),
+        ("/label", page_of_texts("values", total={"type": "integer"}), ("values",), "label"),
+        ("/info/currencies", page_of_texts("data"), ("data",), "currency"),
+        ("/conversations.members", page_of_texts("members", ok={"type": "boolean"}), ("members",), "member"),
+        ("/rules/order", page_of_texts("ruleIds"), ("ruleIds",), "rule_id"),
+    ],
+)
+def test_list_of_texts_is_served_as_it_stands(path: str, schema: Any, at: tuple[str, ...], field: str) -> None:
+    records = understood({path: operation(schema)}).endpoints[f"GET {path}"].records
+    assert (records.path, records.shape, records.field) == (at, "array", field)
+    assert records.identity == ((field,),), "they differ, or nobody could count them"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"id": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}},
+        {"users": LIST, "tags": {"type": "array", "items": {"type": "string"}}},
+    ],
+    ids=["of one thing", "beside records"],
+)
+def test_texts_inside_of_something_are_no_records(members: dict[str, Any]) -> None:
+    assert users({"type": "object", "properties": members}).records.field == ""
+
+
+def test_values_differ_whatever_the_document_bounds() -> None:
+    codes = {"type": "string", "enum": ["EUR", "USD"], "maxLength": 3}
+    endpoint = understood({"/codes": operation({"type": "array", "items": codes})}).endpoints["GET /codes"]
+    values = {Mould(endpoint, 0).record(index, 0, {})["code"] for index in range(2000)}
+    assert len(values) == 2000
+
+
+def test_list_of_ids_offers_them_to_its_children() -> None:
+    made = understood({"/users": operation(texts()), "/users/{user}/notes": operation(LIST)})
+    (binding,) = made.endpoints["GET /users/{user}/notes"].bindings
+    assert [(source.endpoint, source.field) for source in binding.sources] == [("GET /users", ("user",))]
 
 
 PAGINGS: list[tuple[str, Any, tuple[dict[str, Any], ...], tuple[str, str], set[str]]] = [

@@ -31,7 +31,15 @@ from contracts.blueprint import (
     SessionTokenAuth,
 )
 from services.generator.compiler import compile_connector
-from tests.support.blueprints import PAGINATIONS, blueprint, child, opened_by_fields, small_crm, stream
+from tests.support.blueprints import (
+    PAGINATIONS,
+    blueprint,
+    child,
+    of_plain_values,
+    opened_by_fields,
+    small_crm,
+    stream,
+)
 
 TOKEN_URL = "https://auth.example.com/{region}/token"
 RULES = "A,ASYNC,B,C4,C90,E4,E7,E9,F,I,N,PERF,PIE,PLR0915,PT,RET,RUF,S,SIM,T10,UP,W"
@@ -141,6 +149,7 @@ def forms() -> list[ApiBlueprint]:
         small_crm(),
         every_auth(),
         blueprint(stream("things"), name="open", schemes=(), base_url=None),
+        blueprint(stream("labels", selector=Selector(field="label")), name="plain", schemes=()),
         blueprint(stream("a", pagination=token), child("b", "a", "/a/{a}/b", "a"), name="body", schemes=()),
         blueprint(stream("a", pagination=PAGINATIONS["page"], path="/{tenant}/a"), name="path", schemes=(),
                   parameters=(Parameter(name="tenant", location="path", target="tenant"),)),
@@ -162,7 +171,10 @@ def run(*command: str, cwd: Path) -> str:
 @pytest.mark.parametrize(
     "known",
     [
-        pytest.param([small_crm(), every_auth(), every_issued_token(), opened_by_fields()], id="all parts"),
+        pytest.param(
+            [small_crm(), every_auth(), every_issued_token(), opened_by_fields(), of_plain_values()],
+            id="all parts",
+        ),
         pytest.param(forms(), id="each part alone", marks=pytest.mark.slow),
     ],
 )
@@ -178,7 +190,7 @@ def test_rendered_connectors_pass_ruff_and_mypy_strict(known: list[ApiBlueprint]
 
 
 def test_only_the_parts_that_an_api_needs_are_rendered() -> None:
-    tree = compile_connector(blueprint(stream("things"), name="plain"), {}, frozenset())
+    tree = compile_connector(blueprint(stream("things"), name="things"), {}, frozenset())
     code = b"\n".join(content for path, content in tree.items() if path.endswith(".py")).decode()
     for absent in (
         "class Offset",
@@ -193,6 +205,8 @@ def test_only_the_parts_that_an_api_needs_are_rendered() -> None:
         "start_date",
         "def unset",
         "needs:",
+        "_PLAIN",
+        "member: str",
     ):
         assert absent not in code
     assert "class OnePage" in code
