@@ -24,6 +24,7 @@ from gateway.problems import Problem, not_found, unavailable
 from gateway.reads import Reads
 from infra.runtime import clock
 from infra.runtime.bus import Bus
+from infra.runtime.direct import StreamUnavailable
 from infra.runtime.log import Conflict, Folded, States, append_decided
 
 _KEYS = uuid.UUID("0f6c6a2b-9b0f-4a39-8f0e-3d8f6f5f3c51")
@@ -68,7 +69,7 @@ class Writes:
             try:
                 return await self._bus.log.append(envelope, expected_last=0)
             except Conflict:
-                facts = await self._bus.log.history(envelope.pipeline)
+                facts = await self._in_log(envelope.pipeline)
             if facts:
                 sequence, stored = facts[0]
                 if (stored.id, stored.data) != (envelope.id, envelope.data):
@@ -76,6 +77,13 @@ class Writes:
                     raise Problem(422, "key-reused", detail)
                 return sequence
             await asyncio.sleep(RETRY_S)
+
+    async def _in_log(self, pipeline: str) -> list[tuple[int, Envelope]]:
+        """The pipeline's facts; none while the bus does not answer."""
+        try:
+            return await self._bus.log.history(pipeline)
+        except StreamUnavailable:
+            return []
 
     async def cancel(self, pipeline: str) -> None:
         """Ask for the end of a pipeline and tell every process at once.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -128,6 +130,24 @@ async def test_the_same_key_is_the_same_pipeline_and_another_request_is_refused(
     assert len(await bus.log.history(bodies[0]["pipeline_id"])) == 1
     other = await client.post("/generate", json={**SPEC, "connector_name": "other"}, headers=headers)
     assert problem(other, 422)["type"].endswith("key-reused")
+
+
+async def test_a_submit_whose_acknowledgement_does_not_come_is_asked_for_again_with_its_id(
+    nats_server: NatsServer, bus: Bus, bus_settings: BusSettings
+) -> None:
+    hasty = bus_settings.model_copy(update={"request_timeout_s": 0.2})
+    async with event_store(nats_server, bus_settings), gateway(nats_server, hasty) as client:
+        assert nats_server.pid is not None
+        os.kill(nats_server.pid, signal.SIGSTOP)
+        answer = asyncio.create_task(client.post("/generate", json=SPEC))
+        try:
+            await asyncio.sleep(1)
+        finally:
+            os.kill(nats_server.pid, signal.SIGCONT)
+        response = await answer
+    assert response.status_code == 202, response.text
+    stored = await bus.reader.since(subjects.EVENTS_STREAM, subjects.any_pipeline(e.PipelineSubmitted))
+    assert [message.subject.split(".")[1] for message in stored] == [response.json()["pipeline_id"]]
 
 
 async def test_without_document_or_model_there_is_nothing_to_go_on(client: httpx2.AsyncClient, bus: Bus) -> None:
