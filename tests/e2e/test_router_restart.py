@@ -52,6 +52,23 @@ async def test_start_sets_timers_that_were_lost(
     assert (over.time - failed.time).total_seconds() >= 0.5
 
 
+async def test_back_off_holds_up_no_message(nats_server: NatsServer, bus: Bus, bus_settings: BusSettings) -> None:
+    """A delayed NAK would: it stays pending, and so many of them block the consumer."""
+    scenario = Scenario("waits", "", script={Service.RESEARCH: [transient]}, policy={"retry_backoff_s": 600})
+    async with stage(nats_server, bus, bus_settings) as theatre:
+        pipeline = await theatre.submit(scenario)
+        await theatre.until(pipeline, lambda state: bool(state.failures))
+        async with asyncio.timeout(10):
+            while any([await _unacknowledged(bus, service) for service in (Service.RESEARCH, Service.ROUTER)]):
+                await asyncio.sleep(0.02)
+        assert (await bus.js.stream_info(subjects.TIMERS_STREAM)).state.messages == 1
+
+
+async def _unacknowledged(bus: Bus, service: Service) -> int:
+    info = await bus.js.consumer_info(subjects.EVENTS_STREAM, service.value)
+    return (info.num_ack_pending or 0) + (info.num_pending or 0)
+
+
 async def test_router_that_stops_at_any_moment_is_replaced(
     nats_server: NatsServer, bus: Bus, bus_settings: BusSettings
 ) -> None:
