@@ -32,9 +32,9 @@ from contracts.simulation import (
     TimeField,
 )
 from infra.runtime.simulator.population import variables_of
-from services.tester.conformance.binding import ancestors_among, parents_of
+from services.tester.conformance.binding import ancestors_among, parents_of, path_values_of
 from services.tester.conformance.plain_values import with_values_named
-from services.tester.naming import configured, renamed
+from services.tester.naming import configured, renamed, with_path_values
 from services.tester.paging import same_paging, with_paging
 
 KIND = "agreement"
@@ -52,6 +52,7 @@ def agree(
         endpoints: stream -> key of its endpoint.
     """
     parents = parents_of(blueprint, choices)
+    api = with_path_values(api, path_values_of(blueprint, choices, api, endpoints))
     api, freed = renamed(api, configured(blueprint, parents, endpoints))
     selectors = ((stream.name, _option(stream, "selector", choices).value) for stream in blueprint.streams)
     api = with_values_named(api, {endpoints[name]: each.field for name, each in selectors if name in endpoints})

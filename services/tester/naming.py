@@ -1,4 +1,4 @@
-"""Gives path variables that the config fills names of their own. Pure.
+"""Gives path variables that the config fills names of their own, and such that always have one value that. Pure.
 
 ``{id}`` may be the config's ``block_id`` in one path, its ``database_id`` in another, and a parent's record in a
 third. The simulated API knows variables by name, so the kit could not say which value belongs where. A variable
@@ -53,6 +53,29 @@ def renamed(
             freed[key] = suggested
     endpoints = {key: _renamed(endpoint, names) for key, endpoint in api.endpoints.items()}
     return api.model_copy(update={"endpoints": endpoints}), freed
+
+
+def with_path_values(api: SimulatedApi, values: Mapping[str, Mapping[str, str]]) -> SimulatedApi:
+    """The API with values in place of path variables (endpoint key -> variable -> value)."""
+
+    def source(one: Source) -> Source:
+        given = values.get(one.endpoint, {})
+        return one.model_copy(
+            update={"shared": {there: here for there, here in one.shared.items() if there not in given}}
+        )
+
+    def endpoint(one: Endpoint) -> Endpoint:
+        path = one.path
+        for variable, value in values.get(one.key, {}).items():
+            path = path.replace(f"{{{variable}}}", value)
+        bindings = (b.model_copy(update={"sources": tuple(map(source, b.sources))}) for b in one.bindings)
+        return one.model_copy(update={"path": path, "bindings": tuple(bindings)})
+
+    return (
+        api.model_copy(update={"endpoints": {key: endpoint(one) for key, one in api.endpoints.items()}})
+        if values
+        else api
+    )
 
 
 def fields_of(fields: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from contracts.simulation import (
     TimeFilter,
 )
 from services.tester.agreement import agree
+from services.tester.conformance.binding import endpoints_of
 from tests.support.blueprints import PAGINATIONS, UPDATED_SINCE, blueprint, child, stream
 
 KEY = "GET /things"
@@ -203,3 +204,19 @@ def test_of_several_names_of_a_record_the_blueprints_comes_first_and_is_no_gap()
     api, gaps = agree(SimulatedApi(title="x", endpoints=endpoints), known, {}, streams)
     assert bound_to(api.endpoints[devices.key]) == {"org": [by_id, by_uuid]}
     assert "agreement/devices/parents" not in [gap.id for gap in gaps]
+
+
+def test_a_value_in_a_path_stands_for_a_variable_that_is_anybodys_to_choose() -> None:
+    bound = PathBinding(variable="id", sources=(Source(endpoint="GET /boards", field=("id",)),))
+    cards = endpoint("/boards/{id}/cards/{filter}", bindings=(bound,))
+    api = SimulatedApi(title="x", endpoints={one.key: one for one in (endpoint("/boards"), cards)})
+    known = blueprint(
+        stream("boards"),
+        child("cards", "boards", "/boards/{id}/cards/all", "id"),
+        stream("mine", path="/boards/me/cards/all"),
+    )
+    endpoints = endpoints_of(known, {}, api)
+    assert endpoints == {"boards": "GET /boards", "cards": cards.key}, "a board is none of anybody's choice"
+    changed, _ = agree(api, known, {}, endpoints)
+    assert changed.endpoints[cards.key].path == "/boards/{id}/cards/all"
+    assert [binding.variable for binding in changed.endpoints[cards.key].bindings] == ["id"]

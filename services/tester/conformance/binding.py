@@ -91,15 +91,46 @@ class Bindings:
 
 
 def endpoints_of(blueprint: ApiBlueprint, choices: Choices, api: SimulatedApi) -> dict[str, str]:
-    """Stream -> endpoint key, by the request that the blueprint (with these choices) makes."""
+    """Stream -> endpoint key, by the request that the blueprint (with these choices) makes. A request may have a
+    value where the endpoint has a variable that is anybody's to choose (``/cards/all``)."""
     by_shape = {_shape(endpoint.method, endpoint.path): key for key, endpoint in api.endpoints.items()}
     found = {}
     for stream in blueprint.streams:
         request = _taken(stream, "request", choices)
-        key = by_shape.get(_shape(request.method, "/" + request.path.partition("?")[0].lstrip("/")))
+        shape = _shape(request.method, "/" + request.path.partition("?")[0].lstrip("/"))
+        key = by_shape.get(shape) or next((k for k, e in api.endpoints.items() if _filled(e, shape)), None)
         if key is not None:
             found[stream.name] = key
     return found
+
+
+def path_values_of(
+    blueprint: ApiBlueprint, choices: Choices, api: SimulatedApi, endpoints: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Endpoint key -> path variable -> the value that the blueprint's request always has there."""
+    found = {}
+    for stream in blueprint.streams:
+        request = _taken(stream, "request", choices)
+        endpoint = api.endpoints.get(endpoints.get(stream.name, ""))
+        shape = _shape(request.method, "/" + request.path.partition("?")[0].lstrip("/"))
+        if endpoint is not None and (values := _filled(endpoint, shape)):
+            found[endpoint.key] = values
+    return found
+
+
+def _filled(endpoint: Endpoint, shape: str) -> dict[str, str]:
+    """The values that a request of this shape has for free variables of the endpoint's path, if it is a request to
+    it at all."""
+    bound = {binding.variable for binding in endpoint.bindings}
+    theirs, ours = f"{endpoint.method} {endpoint.path.rstrip('/')}".split("/"), shape.split("/")
+    values = {}
+    for template, part in zip(theirs, ours, strict=False):
+        name = _NAME.fullmatch(template)
+        if name is not None and "{" not in part and name[1] not in bound:
+            values[name[1]] = part
+        elif _VARIABLE.sub("{}", template) != part:
+            return {}
+    return values if len(theirs) == len(ours) else {}
 
 
 def grouped(streams: Iterable[Bound]) -> list[list[Bound]]:
