@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from contracts.base import Frozen, Sha256
 
@@ -26,6 +27,23 @@ class ArtifactRef(Frozen):
     @classmethod
     def of(cls, content: bytes, media_type: str) -> ArtifactRef:
         return cls(sha256=hashlib.sha256(content).hexdigest(), media_type=media_type, size=len(content))
+
+
+def references(data: Any) -> Iterator[ArtifactRef]:
+    """Every `ArtifactRef` in a fact's data, found by its shape, so that facts of newer versions are covered too."""
+    stack = [data]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack.extend(node)
+        elif isinstance(node, dict):
+            if node.keys() >= {"sha256", "media_type", "size"}:
+                try:
+                    yield ArtifactRef.model_validate(node)
+                except ValidationError:
+                    stack.extend(node.values())
+            else:
+                stack.extend(node.values())
 
 
 class TreeEntry(Frozen):

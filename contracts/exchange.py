@@ -1,8 +1,8 @@
 """The file in which a pipeline travels: a zip of `FACTS`, `BLOBS` and `MANIFEST`.
 
 ``facts.jsonl`` has an envelope a line: all facts of the pipeline's oldest ancestor, then of the next, its own last.
-``blobs/<sha256>`` are the artifacts that they name and the files of those that are trees. ``manifest.json`` is written
-last. Whoever reads one trusts nothing in it: sizes and counts are bounded, hashes are made again.
+``blobs/<sha256>`` are the artifacts that they name and the files of those that are trees. ``manifest.json`` is
+written last. Whoever reads one trusts nothing in it: sizes and counts are bounded, hashes are made again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Travelling(Frozen):
 
 
 class Manifest(Frozen):
-    """``pipelines``: oldest ancestor first, ``pipeline`` last. ``missing``: artifacts that are named by the facts but
+    """``pipelines``: oldest ancestor first, ``pipeline`` last. ``missing``: artifacts that the facts name but that
     were lost where the file was made."""
 
     format: int

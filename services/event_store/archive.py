@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from contracts.artifacts import TREE_MEDIA_TYPE, ArtifactRef, TreeManifest
+from contracts.artifacts import TREE_MEDIA_TYPE, ArtifactRef, TreeManifest, references
 from contracts.errors import Permanent
 from infra.runtime.artifacts import ArtifactMissing
 from services.event_store.database.copy import Copy
@@ -31,23 +31,6 @@ class Source(Protocol):
     """Where contents come from: the bus's object store."""
 
     async def get(self, ref: ArtifactRef) -> bytes: ...
-
-
-def references(data: Any) -> Iterator[ArtifactRef]:
-    """Every `ArtifactRef` in a fact's data, found by its shape, so that facts of newer versions are covered too."""
-    stack = [data]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack.extend(node)
-        elif isinstance(node, dict):
-            if node.keys() >= {"sha256", "media_type", "size"}:
-                try:
-                    yield ArtifactRef.model_validate(node)
-                except ValidationError:
-                    stack.extend(node.values())
-            else:
-                stack.extend(node.values())
 
 
 class Archive:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 
 from sqlalchemy import Engine
 
-from contracts.artifacts import TREE_MEDIA_TYPE, ArtifactRef
+from contracts.artifacts import TREE_MEDIA_TYPE, ArtifactRef, references
 from contracts.errors import Permanent
 from contracts.queries import VerifyQuery
 from contracts.verification import Difference, Kind, Part, VerifyPage
 from infra.runtime.artifacts import ArtifactMissing
 from infra.runtime.bus import Bus
-from services.event_store.archive import blobs, references
+from services.event_store.archive import blobs
 from services.event_store.beside import Beside, data_of
 from services.event_store.compare import Page, differences, end_of_page
 from services.event_store.database.copy import Copy

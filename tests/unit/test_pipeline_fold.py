@@ -302,7 +302,7 @@ def test_imported_history_is_folded_and_starts_nothing_but_its_fork_does() -> No
 
     mixed = evolve(state, until(begun(), *BOTH_HALVES).facts[2])
     assert mixed == state.model_copy(update={"position": 3}), "a fact of here was taken into an imported history"
-    claimed = imported[0].model_copy(update={"type": e.PipelineCancelled.TYPE, "data": {}})
+    claimed = imported[0].model_copy(update={"type": e.PipelineCancelled.TYPE, "dataversion": 1})
     assert evolve(log.state, claimed).status is Status.RUNNING, "an imported fact was taken into a history of here"
 
     child = fork(Log(facts=imported), len(imported))
