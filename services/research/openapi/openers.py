@@ -13,15 +13,13 @@ from typing import NamedTuple
 
 from services.research.openapi.endpoint import Param
 from services.research.openapi.names import VERSION
-from services.research.openapi.places import GENERIC, Place, Template, own_subject
+from services.research.openapi.places import GENERIC, Place, Template, is_vague, own_subject
 from services.research.openapi.windows import time_format
 from services.research.openapi.words import noun, singular, vocabulary, words
 
 MOST = 40
 """Fields of this kind: nobody fills in a form with more."""
 _TYPED = vocabulary("query q search term terms text keyword keywords phrase")
-VAGUE = GENERIC | vocabulary("type kind path filter field scope context category status mode domain")
-"""Words of a variable that do not say what it is of."""
 _LIKELY = 0.6
 """Confidence that an operation lists records, to be worth a field."""
 
@@ -47,16 +45,24 @@ class Openers:
     def names(self) -> tuple[str, ...]:
         return tuple(self._names.values())
 
-    def next(self, wishes: Iterable[tuple[Place, str]]) -> Wish | None:
-        """The wish that most streams have; a new field only while there are not too many."""
+    @property
+    def refusal(self) -> str:
+        """Why there is no further field; empty if there may be one."""
+        return f"the config has {MOST} such fields already" if len(self._names) == MOST else ""
+
+    def next(self, wishes: Iterable[tuple[Place, str, bool]]) -> Wish | None:
+        """The wish that most streams have, rather one that no other list would fulfil if it had its own; a new
+        field only while there are not too many."""
         users: dict[Meaning, list[tuple[Place, str]]] = defaultdict(list)
-        for place, variable in wishes:
+        hoped: dict[Meaning, bool] = {}
+        for place, variable, hopes in wishes:
             meaning = _meaning(place, variable)
-            if meaning in self._names or len(self._names) < MOST:
+            if meaning in self._names or not self.refusal:
                 users[meaning].append((place, variable))
+                hoped[meaning] = hoped.get(meaning, False) or hopes
         if not users:
             return None
-        meaning = min(users, key=lambda each: (each not in self._names, -len(users[each]), str(each)))
+        meaning = min(users, key=lambda each: (each not in self._names, hoped[each], -len(users[each]), str(each)))
         if meaning not in self._names:
             place, variable = users[meaning][0]
             prefix = place.prefix(variable) if variable in place.variables else place.template
@@ -117,7 +123,7 @@ def telling_name(variable: str, prefix: Template, taken: Collection[str]) -> str
     """The variable's own name, with what it is of if that alone says too little or is taken: a word of the path
     before it, the nearest first."""
     own = words(variable) or ("value",)
-    names = [] if {singular(word) for word in own} <= VAGUE else ["_".join(own)]
+    names = [] if is_vague(variable) else ["_".join(own)]
     for part in reversed(prefix):
         said = tuple(singular(word) for word in words(part))
         if "{}" not in part and not VERSION.fullmatch(part) and not set(said) <= set(own):

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from contracts.blueprint import Evidence, Parameter
 from services.research.openapi.endpoint import Endpoint, Param
 from services.research.openapi.parents import Constant
+from services.research.openapi.places import is_vague
 from services.research.openapi.windows import time_format, until_now
 from services.research.openapi.words import snake, vocabulary
 
@@ -147,7 +148,11 @@ def config_parameters(
             first.setdefault(key, param)
     for key, param in first.items():
         found = users_of[key]
-        name = _free(snake(param.name) or "value", found[0] if len(found) < streams else "request", names)
+        name = snake(param.name) or "value"
+        stream = found[0] if len(found) < streams else "request"
+        if len(found) == 1 < streams and is_vague(name):
+            name = f"{stream}_{name}"
+        name = _free(name, stream, names)
         made.append(_parameter(param, name, found, streams))
     return tuple(made)
 

@@ -77,17 +77,18 @@ def grow(places: list[Place]) -> Tree:
             place.constants[variable] = wish.name
         forest.grow()
         forest.renounce()
-    reasons = {place.name: _why(place, forest) for place in forest.waiting}
+    reasons = {place.name: _why(place, forest, openers) for place in forest.waiting}
     settled = [place for place in places if place.name not in reasons]
     made = (_constant(settled, name, name in required) for name in (*chosen.values(), *openers.names))
     return Tree(tuple(constant for constant in made if constant is not None), reasons)
 
 
-def _why(place: Place, forest: _Forest) -> str:
+def _why(place: Place, forest: _Forest, openers: Openers) -> str:
     missing = [name for name in place.open if not forest.could_supply(place, name)]
     demanded = [param.name for param in place.demanded]
     told = f"no list in the document supplies {', '.join([*missing, *demanded] or place.open)}"
-    return f"{told}; {place.unasked}" if place.unasked else told
+    why_not = place.unasked or ("" if place.leaf else openers.refusal)
+    return f"{told}; {why_not}" if why_not else told
 
 
 def _next_constant(
@@ -165,14 +166,15 @@ class _Forest:
                 self._done[place.name] = place
         self.grow()
 
-    def wishes(self) -> Iterator[tuple[Place, str]]:
-        """What the config would have to supply next for each waiting stream that may ask it."""
+    def wishes(self) -> Iterator[tuple[Place, str, bool]]:
+        """What the config would have to supply next for each waiting stream that may ask it, and whether a list
+        that waits itself would."""
         for place in self.waiting:
             if not place.unasked and not place.leaf:
                 lacking = [name for name in place.open if not self.could_supply(place, name)]
                 demanded = [p.name for p in place.demanded if not self.could_supply(place, p.name)]
                 if (variable := next_wish(place, lacking, demanded)) is not None:
-                    yield place, variable
+                    yield place, variable, self.could_supply(place, variable, now=False)
 
     def could_supply(self, place: Place, variable: str, *, now: bool = True) -> bool:
         """Whether a list (``now``: one that has its place) gives what the variable names, whatever else misses."""

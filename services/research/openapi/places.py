@@ -17,6 +17,7 @@ GENERIC = vocabulary(
     "id uuid guid gid sid uid key slug name code num number identifier or and login handle token no encoded"
 )
 """Words of a variable that say how a record is named, not which."""
+_VAGUE = GENERIC | vocabulary("type kind path filter field scope context category status mode domain")
 
 _ON_BEHALF = re.compile(r"(the )?(\w+ (id|identifier) (to|of|for)\b|(unique )?(id|identifier) of\b)")
 Noun = tuple[str, ...]
@@ -133,6 +134,11 @@ def qualifiers_of(template: Template) -> frozenset[str]:
 def own_subject(variable: str) -> Noun:
     """What the variable names by its own words: ``issueIdOrKey`` an ``issue``, ``idBoard`` a ``board``."""
     return tuple(word for word in noun(variable) if word not in GENERIC)
+
+
+def is_vague(variable: str) -> bool:
+    """Whether a variable's own words do not tell what it is of."""
+    return set(noun(variable)) <= _VAGUE
 
 
 def subject_of(variable: str, prefix: Template) -> Noun:
