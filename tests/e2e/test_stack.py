@@ -7,8 +7,10 @@ import signal
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from contracts.services import Service
+from infra.cli.demo import DOCUMENT
 from infra.runtime.stack import ProcessInfo, read_processes
 from tests.support.stack import alive, connectors, eventually, processes, running_up
 
@@ -71,3 +73,30 @@ def test_whatever_is_killed_is_started_again_and_it_is_said(tmp_path: Path) -> N
         said = up.stdout.read()
     for name in ("reviewer", "nats-server", "fork-server"):
         assert f"{name} ended with SIGKILL; starting it again in 0.5 s" in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_stack_that_is_killed_as_a_whole_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Real agents at work on a real document, everything killed at once, and started again on the same folder."""
+
+    def facts(url: str) -> list[str]:
+        answer = httpx2.get(f"{url}/pipelines/{pipeline}/events?limit=1000", timeout=30)
+        return [fact["event"]["type"] for fact in answer.json()["events"]] if answer.status_code == 200 else []
+
+    with running_up(tmp_path / "data", tmp_path / "output") as (up, url):
+        fields = {"connector_name": "sample-crm", "connector_type": "source"}
+        answer = httpx2.post(f"{url}/generate", data=fields, files={"document": DOCUMENT.open("rb")}, timeout=30)
+        pipeline = answer.json()["pipeline_id"]
+        assert eventually(lambda: "tests.requested" in facts(url), timeout_s=60)
+        before = facts(url)
+        rows = processes(tmp_path / "data")
+        up.kill()
+        up.wait(timeout=10)
+        assert eventually(lambda: not [row for row in rows if alive(row["pid"])])
+
+    with running_up(tmp_path / "data", tmp_path / "output") as (_, url):
+        assert eventually(lambda: facts(url)[-1:] == ["pipeline.completed"], timeout_s=200), facts(url)
+        after = facts(url)
+    assert after[: len(before)] == before
+    assert len(after) == len(set(after))  # each step once: nothing that was acknowledged is done again
