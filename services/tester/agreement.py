@@ -33,7 +33,7 @@ from contracts.simulation import (
 )
 from infra.runtime.simulator.population import variables_of
 from services.tester.conformance.binding import ancestors_among, parents_of, path_values_of
-from services.tester.conformance.plain_values import with_values_named
+from services.tester.conformance.plain_values import with_parents_named, with_values_named
 from services.tester.naming import configured, renamed, with_path_values
 from services.tester.paging import same_paging, with_paging
 
@@ -89,6 +89,10 @@ def agree(
         changed[key] = _with_key(endpoint, _option(stream, "primary_key", choices).value)
     for _ in range(LEVELS):
         changed |= {key: _with_inherited(changed[key], changed) for key in endpoints.values()}
+    for stream in blueprint.streams:
+        beside = _option(stream, "selector", choices).value.beside
+        if beside and (key := endpoints.get(stream.name)) is not None:
+            changed[key] = with_parents_named(changed[key], beside, _option(stream, "request", choices).value.path)
     return api.model_copy(update={"endpoints": changed}), gaps
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ from services.fixtures.inference.infer import infer as simulated
 from services.generator.compiler import compile_connector
 from services.research.openapi.engine import infer as researched
 from services.tester.conformance import Knowledge, Subject, conform
-from services.tester.conformance.bench import Pace
+from services.tester.conformance.bench import Bench, Pace
+from services.tester.conformance.binding import bind
+from services.tester.conformance.commands import discover
+from services.tester.conformance.completeness import judge, read_nested, read_size
+from services.tester.conformance.configuration import Form
 from services.tester.work import Package, knowledge_of
 from tests.support.blueprints import of_plain_values
 from tests.support.connector_process import Connector
@@ -65,6 +70,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.fixture
+def sockets() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="kit-") as name:  # a socket's path must be short
+        yield Path(name)
+
+
+@pytest.fixture
 async def server(made: Made) -> AsyncIterator[Simulator]:
     async with Simulator(made.api, PLAN, port=0) as simulator:
         yield simulator
@@ -77,13 +88,10 @@ async def test_connector_from_a_document_reads_every_value_once(made: Made, serv
     for name, key in (("labels", "GET /labels"), ("codes", "GET /codes")):
         assert said.records(name) == list(server.expected(key)), name
     assert len(said.records("codes")) == server.page_size("GET /codes") + 1, "so there were two pages"
-    members = {
-        (team, server.record("GET /teams/{id}/members", ((team,), index))["member"])
-        for (team,), index in server.rows("GET /teams/{id}/members")
-    }
-    read = [(record["team_id"], record["member"]) for record in said.records("members")]
-    assert set(read) == members
-    assert len(read) == len(members) > 0
+    key = "GET /teams/{id}/members"
+    members = sorted((record["team_id"], record["member"]) for record in said.records("members"))
+    assert members == sorted((record["team_id"], record["member"]) for record in server.expected(key))
+    assert {team for (team,), _ in server.rows(key)} == {team for team, _ in members}
     assert len(said.records("uses")) == 4 * len(said.records("labels")) == 16
 
 
@@ -101,40 +109,51 @@ async def test_simulated_api_answers_with_plain_values(server: Simulator) -> Non
     assert len(server.delivered("GET /codes")) == 3, "they are counted like records"
 
 
-async def _judged(made: Made, folder: Path, tmp_path: Path, known: Knowledge) -> list[str]:
-    """The checks that a connector fails."""
+def subject_in(folder: Path, made: Made) -> Subject:
     env = {"PYTHONPATH": "{work}/src", "PYTHONDONTWRITEBYTECODE": "1"}
-    subject = Subject(folder, ("{python}", "-m", made.connector.package), made.connector.python, env)
-    sockets = tmp_path / "s"
-    sockets.mkdir()
+    return Subject(folder, ("{python}", "-m", made.connector.package), made.connector.python, env)
+
+
+@pytest.mark.slow
+async def test_kit_finds_nothing_wrong(made: Made, sockets: Path) -> None:
     judgement = await conform(
-        subject,
+        subject_in(made.connector.folder, made),
         made.api,
         folder=sockets,
         isolation=await sandbox.probe(),
-        knowledge=known,
+        knowledge=made.known,
         pace=Pace(silence=False, many=300),
     )
-    return [check.id for check in judgement.checks if check.outcome == "failed"]
+    assert [check.id for check in judgement.checks if check.outcome == "failed"] == []
+    assert "primary_key/members/parents" in {check.id for check in judgement.checks}
 
 
-@pytest.mark.slow
-async def test_kit_finds_nothing_wrong(made: Made, tmp_path: Path) -> None:
-    assert await _judged(made, made.connector.folder, tmp_path, made.known) == []
-
-
-@pytest.mark.slow
-async def test_kit_finds_values_that_are_lost(made: Made, tmp_path: Path) -> None:
-    tree = compile_connector(made.blueprint, {}, frozenset())
+async def test_kit_finds_values_that_are_lost_or_of_another_parent(
+    made: Made, sockets: Path, tmp_path: Path
+) -> None:
     pages = "src/source_acme/pages.py"
-    whole = b"for value in values]"
-    assert whole in tree[pages]
-    broken = {**tree, pages: tree[pages].replace(whole, b"for value in values[1:]]")}
-    failing = await _judged(
-        made, Connector(broken, tmp_path / "broken", prepare().python).folder, tmp_path, made.known
-    )
-    for stream in ("labels", "codes", "members"):
-        assert any(check.startswith(f"completeness/{stream}/") for check in failing), stream
+    tree = compile_connector(made.blueprint, {}, frozenset())
+    for right, wrong in (
+        (b"for value in values]", b"for value in values[1:]]"),
+        (b"variables[variable]", b'"another"'),
+    ):
+        assert tree[pages].count(right) == 1
+        tree[pages] = tree[pages].replace(right, wrong)
+    folder = Connector(tree, tmp_path, made.connector.python).folder
+    bench = Bench(subject_in(folder, made), made.api, sockets, await sandbox.probe())
+    bench.form = Form((await bench.spec()).transcript.spec or {})
+    catalog, _ = await discover(bench)
+    bound = {one.name: one for one in bind(catalog, made.api, made.known.endpoints, made.known.parents).bound}
+    flat = await read_size(bench, "page+1", [bound["labels"], bound["codes"]])
+    nested = await read_nested(bench, [bound["members"]])
+    checks = [check for reading in (*flat, *nested) for one in reading.streams for check in judge(reading, one)]
+    failing = {check.id for check in checks if check.outcome == "failed"}
+    assert failing == {
+        "completeness/labels/page+1",
+        "completeness/codes/page+1",
+        "completeness/members/over-parents",
+        "primary_key/members/parents",
+    }
 
 
 # --- what the connector does, whoever wrote the blueprint ------------------------------------------

@@ -8,8 +8,9 @@ import pytest
 
 from contracts.blueprint import Selector
 from contracts.simulation import Endpoint, PathBinding, Position, Records, SimulatedApi, Source
+from infra.runtime.simulator.mould import Mould
 from services.tester.agreement import agree
-from services.tester.conformance.plain_values import values_in, with_values_named
+from services.tester.conformance.plain_values import values_in, with_parents_named, with_values_named
 from tests.support.blueprints import blueprint, stream
 
 LABELS, NOTES = "GET /labels", "GET /labels/{label}/notes"
@@ -74,3 +75,16 @@ def test_blueprints_name_is_taken_and_is_no_gap() -> None:
     made, gaps = agree(api(), known, {}, {"labels": LABELS})
     assert made.endpoints[LABELS].records.identity == (("label",),)
     assert not [gap for gap in gaps if "records" in gap.id]
+
+
+def test_records_repeat_what_names_their_parents() -> None:
+    members = Endpoint(
+        key="GET /labels/{name}/members",
+        path="/labels/{name}/members",
+        records=Records(field="member", json_schema=texts("member"), identity=(("member",),)),
+        bindings=(PathBinding(variable="name", sources=(Source(endpoint=LABELS, field=("value",)),)),),
+    )
+    made = with_parents_named(members, {"label": "id", "org": "org"}, "/labels/{id}/members")
+    assert made.bindings[0].record_field == ("label",)
+    assert made.records.json_schema["required"] == ["label", "member"]
+    assert Mould(made, 0).record(0, 1, {"name": "red"})["label"] == "red"

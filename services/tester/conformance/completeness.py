@@ -11,7 +11,7 @@ from infra.runtime.simulator.plan import Count
 from services.tester.conformance.bench import Bench, Run
 from services.tester.conformance.binding import Bound
 from services.tester.conformance.checks import requests_of, skipped, suspects_of, verdict
-from services.tester.conformance.comparison import Comparison, compare, dig
+from services.tester.conformance.comparison import Comparison, compare, dig, key_of
 from services.tester.conformance.reading import Reading, bound_of, plan_for, ran_out_of_time, read_all, too_slow
 
 KIND = "completeness"
@@ -62,6 +62,8 @@ def judge(reading: Reading, one: Bound) -> list[Check]:
     key = one.catalog.get("source_defined_primary_key") or []
     if reading.case in ("page+1", NESTED) and key and _is_unique(one, key):
         checks.append(_key_is_unique(run, one, key))
+    if reading.case == NESTED and one.endpoint.records.field:
+        checks.append(_names_its_parents(run, one))
     return checks
 
 
@@ -112,6 +114,27 @@ def identity_of(one: Bound) -> JsonPath | None:
 def _is_unique(one: Bound, key: list[list[str]]) -> bool:
     """Whether the simulated records are told apart by this key at all."""
     return any(tuple(path) in one.endpoint.records.identity for path in key)
+
+
+def _names_its_parents(run: Run, one: Bound) -> Check:
+    """Whether records have what they repeat of their parents: their identity alone does not tell."""
+    identity = identity_of(one)
+    repeated = [binding.record_field for binding in one.endpoint.bindings if binding.record_field]
+    expected = {
+        key_of(record, identity): record for record in run.simulator.expected(one.endpoint.key, via=one.via)
+    }
+    records = run.transcript.of(one.name)
+    pairs = [(record, expected[key]) for record in records if (key := key_of(record, identity)) in expected]
+    wrong = sum(any(str(dig(a, path)) != str(dig(b, path)) for path in repeated) for a, b in pairs)
+    return verdict(
+        not wrong,
+        "primary_key",
+        one.name,
+        "parents",
+        f"of {len(pairs)} records {wrong} name another parent than the one that they are of",
+        suspects=("selector", "parent"),
+        observed=f"{len(pairs)} records",
+    )
 
 
 def _key_is_unique(run: Run, one: Bound, key: list[list[str]]) -> Check:

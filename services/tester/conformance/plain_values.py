@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contracts.simulation import Endpoint, PathBinding, SimulatedApi, Source
+from infra.runtime.simulator.population import variables_of
 
 
 def values_in(
@@ -44,12 +45,41 @@ def with_values_named(api: SimulatedApi, names: Mapping[str, str]) -> SimulatedA
     return api.model_copy(update={"endpoints": endpoints})
 
 
+def with_parents_named(endpoint: Endpoint, beside: Mapping[str, str], path: str) -> Endpoint:
+    """The endpoint, whose records of plain values hold what names their parents, as those of a connector do.
+
+    Args:
+        beside: name in the record -> variable of the connector's request.
+        path: of that request; its variables may be called otherwise than here.
+    """
+    here = dict(zip(variables_of(path), variables_of(endpoint.path), strict=True))
+    names = {here[variable]: name for name, variable in beside.items() if variable in here}
+    bindings = tuple(
+        each.model_copy(update={"record_field": (names[each.variable],)}) if each.variable in names else each
+        for each in endpoint.bindings
+    )
+    told = {names[each.variable]: {"type": "string"} for each in endpoint.bindings if each.variable in names}
+    if not told or not endpoint.records.field:
+        return endpoint
+    schema = endpoint.records.json_schema
+    schema = {
+        **schema,
+        "properties": {**told, **schema["properties"]},
+        "required": [*told, *schema.get("required", ())],
+    }
+    records = endpoint.records.model_copy(update={"json_schema": schema})
+    return endpoint.model_copy(update={"records": records, "bindings": bindings})
+
+
 def _renamed(endpoint: Endpoint, names: Mapping[str, str]) -> Endpoint:
     updates: dict[str, Any] = {"bindings": tuple(_bound(binding, names) for binding in endpoint.bindings)}
     if name := names.get(endpoint.key):
         records, place = endpoint.records, (name,)
         value = records.json_schema["properties"][records.field]
-        schema = {**records.json_schema, "properties": {name: value}, "required": [name]}
+        others = {
+            known: part for known, part in records.json_schema["properties"].items() if known != records.field
+        }
+        schema = {**records.json_schema, "properties": {**others, name: value}, "required": [*others, name]}
         positions = (endpoint.position, *endpoint.also)
         turned = [each.model_copy(update={"field": place}) if each.field else each for each in positions]
         updates |= {
