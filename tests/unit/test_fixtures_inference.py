@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from contracts.answers import RecordedAnswer
 from contracts.errors import Rejected
 from contracts.simulation import ApiKeyCheck, BasicCheck, BearerCheck, Endpoint, OAuth2Check, SimulatedApi
 from infra.runtime.documents import load
@@ -205,6 +206,13 @@ def test_values_differ_whatever_the_document_bounds() -> None:
     endpoint = understood({"/codes": operation({"type": "array", "items": codes})}).endpoints["GET /codes"]
     values = {Mould(endpoint, 0).record(index, 0, {})["code"] for index in range(2000)}
     assert len(values) == 2000
+
+
+def test_recorded_texts_outweigh_documented_objects() -> None:
+    answer = RecordedAnswer(path="/labels", status=200, body=["bug", "urgent"])
+    raw = {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {"/labels": operation(LIST)}}
+    made = infer(load(json.dumps(raw).encode(), where="test"), [answer]).endpoints["GET /labels"]
+    assert (made.records.field, made.records.identity) == ("label", (("label",),))
 
 
 def test_list_of_ids_offers_them_to_its_children() -> None:
