@@ -224,12 +224,14 @@ class Records(Frozen):
     ``shape``: an array at ``path`` of the body, an object (``map``) whose values are the records, or a ``single``
     record. ``json_schema`` is self-contained and bounded. ``identity``: fields whose values are unique in the
     endpoint, the primary one first. ``field``: responses hold plain values (``["a", "b"]``), and a record is an
-    object that holds one under this name, which is for telling records apart: no response has it.
+    object that holds one under this name, which is for telling records apart: no response has it. ``lone``: an
+    array of one record is sent as that record alone.
     """
 
     path: JsonPath = ()
     shape: Literal["array", "map", "single"] = "array"
     field: str = ""
+    lone: bool = False
     json_schema: dict[str, Any]
     examples: tuple[dict[str, Any], ...] = ()
     identity: tuple[JsonPath, ...] = ()

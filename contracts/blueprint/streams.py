@@ -32,12 +32,15 @@ class Selector(Frozen):
     ``field``: the elements of the list are plain values (texts, numbers), and a record is an object that holds one
     under this name. ``beside``: what it holds besides, as texts: name -> variable of the request, which a parent
     gives. A value alone would not say to which of the parents it belongs.
+
+    ``lone``: where the list would hold one record, there may be that record alone (as converters from XML do it).
     """
 
     path: JsonPath = ()
     shape: Literal["array", "map", "single"] = "array"
     field: str = ""
     beside: dict[str, str] = Field(default_factory=dict)
+    lone: bool = False
 
 
 class IncrementalFilter(Frozen):

@@ -79,13 +79,14 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def _stream(stream: Stream, answers: list[tuple[int, RecordedAnswer]]) -> Stream:
     known = stream.selector.value
-    place = _place([answer.body for _, answer in answers], known, stream.name)
+    names = frozenset(stream.json_schema.value.get("properties", {}))
+    place = _place([answer.body for _, answer in answers], known, stream.name, names)
     if place is None:
         return stream
     pages = [
         Page(number, answer, rows)
         for number, answer in answers
-        if (rows := rows_at(answer.body, place)) is not None
+        if (rows := rows_at(answer.body, place, names)) is not None
     ]
     rows = [row for page in pages for row in page.rows]
     proof = Evidence(
@@ -115,9 +116,12 @@ def _first(current: Decision[T], value: T, proof: Evidence) -> Decision[T]:
 # --- records --------------------------------------------------------------------------------------
 
 
-def rows_at(body: Any, place: Selector) -> list[dict[str, Any]] | None:
-    """The records of the list at ``place``; None where there is none, or none of such records."""
+def rows_at(body: Any, place: Selector, names: frozenset[str] = frozenset()) -> list[dict[str, Any]] | None:
+    """The records of the list at ``place``; None where there is none, or none of such records. ``names`` are the
+    documented members of a record."""
     found = _at(body, place.path)
+    if place.lone and _is_record(found, names):
+        return [found]
     if not isinstance(found, list):
         return None
     if place.field:
@@ -129,13 +133,20 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
-def _place(bodies: list[Any], known: Selector, name: str) -> Selector | None:
+def _is_record(value: Any, names: frozenset[str]) -> bool:
+    """Whether most of what an object holds is called like members of a record."""
+    return isinstance(value, dict) and 2 * len(value.keys() & names) > len(value)
+
+
+def _place(bodies: list[Any], known: Selector, name: str, names: frozenset[str]) -> Selector | None:
     """The list that the answers have, of objects or of plain values, which are called like stream ``name`` unless
     they have a name. An empty one is what it was taken for."""
     lists = (found for body in bodies if isinstance(found := _at(body, known.path), list))
     values = list(chain.from_iterable(lists))
     if known.shape == "array" and values and all(map(_is_plain, values)):
         return known if known.field else Selector(path=known.path, field="_".join(noun(name)))
+    if known.shape == "array" and any(_is_record(_at(body, known.path), names) for body in bodies):
+        return Selector(path=known.path, lone=True)
     path = _records_path(bodies, known)
     if path is None:
         return None

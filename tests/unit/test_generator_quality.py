@@ -207,6 +207,7 @@ def test_only_the_parts_that_an_api_needs_are_rendered() -> None:
         "needs:",
         "_PLAIN",
         "member: str",
+        "lone: bool",
     ):
         assert absent not in code
     assert "class OnePage" in code

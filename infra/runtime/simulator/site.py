@@ -195,6 +195,8 @@ def _joined(endpoint: Endpoint, rows: range, texts: list[bytes]) -> bytes:
         texts = [json.dumps(json.loads(text)[field], ensure_ascii=False).encode() for text in texts]
     if endpoint.records.shape == "map":
         return b"{" + b",".join(b'"k%d":%s' % pair for pair in zip(rows, texts, strict=True)) + b"}"
+    if endpoint.records.lone and len(texts) == 1:
+        return texts[0]
     return b"[" + b",".join(texts) + b"]"
 
 

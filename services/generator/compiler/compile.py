@@ -165,6 +165,7 @@ def _features(
         "has_parent": any(one.parent for one in chosen),
         "has_plain": any(one.selector.field for one in chosen),
         "has_beside": any(one.selector.beside for one in chosen),
+        "has_lone": any(one.selector.lone for one in chosen),
         "has_secrets": secrets or bool(methods),
         "has_text": uses_type(fields, "Text"),
         "has_time": uses_type(fields, "IsoTime"),

@@ -134,6 +134,8 @@ def _selector(selector: Selector) -> str:
     if selector.field:
         beside = "".join(f", {code_span(name)} beside it" for name in selector.beside)
         return f"list of plain values at {place}, each as {code_span(selector.field)}{beside}"
+    if selector.lone:
+        return f"list at {place}, or one record alone"
     return {"array": f"list at {place}", "map": f"values of {place}", "single": f"one object: {place}"}[
         selector.shape
     ]

@@ -171,6 +171,7 @@ def _select(selector: Selector) -> str | None:
         shape=shape,
         member=selector.field or None,
         beside=selector.beside or None,
+        lone=selector.lone or None,
     )
 
 

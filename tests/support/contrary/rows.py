@@ -107,7 +107,6 @@ ROWS: tuple[Contrary, ...] = (
         listed("data", OFFSET),
         _bare_object,
         "loud",
-        mended="loud",
         shown=("offset=40",),
         count=41,
     ),
