@@ -73,6 +73,11 @@ def test_records_are_found_in_every_envelope(response: Any, selector: Selector) 
     assert stream("/things", get(response)).selector.value == selector
 
 
+def test_a_member_is_named_after_the_resource_however_its_words_are_joined() -> None:
+    page = obj(createMetaIssueType=array(THING), issueTypes=array(THING), total="integer")
+    assert stream("/createmeta/issuetypes", get(page)).selector.value.path == ("issueTypes",)
+
+
 def test_other_arrays_are_ranked_alternatives() -> None:
     found = stream("/things", get(obj(things=array(THING), extras=array(THING)))).selector
     assert found.value.path == ("things",)

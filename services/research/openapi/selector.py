@@ -125,7 +125,7 @@ def _is_named(endpoint: Endpoint, name: str) -> bool:
     if not own:
         return False
     resource = noun("_".join(endpoint.resource))
-    if own == resource or (len(own) >= len(resource) > 0 and own[-len(resource) :] == resource):
+    if "".join(own) == "".join(resource) or (len(own) >= len(resource) > 0 and own[-len(resource) :] == resource):
         return True
     if own[-1] in resource:
         return True
