@@ -22,6 +22,7 @@ from infra.runtime.bus import Bus, connect
 from infra.runtime.health import Health
 from infra.runtime.provision import provisioned
 from infra.runtime.settings import BusSettings
+from infra.runtime.space import watch_space
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Backend:
         self.health.started = True
         self.health.checks = {"bus": self._bus_problem, "event_store": self._store_problem}
         self.uploads = asyncio.Semaphore(UPLOADS_AT_A_TIME)
+        self.imports = asyncio.Lock()
         self._bus_settings = bus_settings
         self._parts: Parts | None = None
 
@@ -87,6 +89,7 @@ class Backend:
                 bus.nc, timeout_s=settings.capability_timeout_s, cache_s=settings.capability_cache_s
             )
             hub = Hub(bus)
+            watch_space(self.health, bus)
             self._parts = Parts(bus, reads, writes, Dead(bus, writes), hub, capabilities)
             logger.info("connected")
             await ended.wait()
@@ -98,7 +101,7 @@ class Backend:
         return "not connected to the bus"
 
     async def _store_problem(self) -> str | None:
-        if self._parts is None:
+        if self._parts is None or not self._parts.bus.nc.is_connected:
             return None  # then the bus is the problem
         try:
             return (await self._parts.reads.counts()).problem

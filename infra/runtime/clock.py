@@ -17,6 +17,11 @@ def epoch_s() -> float:
     return time.time()  # noqa: TID251
 
 
+def offset_s() -> float:
+    """The clock's distance from the one that nobody can set: it changes when somebody sets the clock."""
+    return epoch_s() - time.monotonic()
+
+
 def new_id() -> str:
     """A random UUID as 32 hexadecimal digits."""
     return uuid.uuid4().hex  # noqa: TID251

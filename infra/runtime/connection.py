@@ -14,16 +14,18 @@ from contracts import subjects
 from contracts.pipeline import evolve
 from contracts.services import Service
 from infra.runtime import bus as buses
+from infra.runtime import clock
 from infra.runtime.bus import Bus
-from infra.runtime.health import Health
+from infra.runtime.health import Check, Health
 from infra.runtime.log import States
 from infra.runtime.runtime import Runtime
 from infra.runtime.settings import BusSettings
+from infra.runtime.space import watch_space
 
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 8.0
-FULL_AT = 0.8
+_CLOCK_STEP_S = 1.0
 _WATCH_S = 10.0
 _FIRST_LOOK_S = 0.2
 
@@ -59,15 +61,23 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
     async def connection() -> str | None:
         return None if nc.is_connected else "not connected to the bus"
 
-    async def space() -> str | None:
-        info = await bus.js.stream_info(subjects.EVENTS_STREAM)
-        used = info.state.bytes / (info.config.max_bytes or 1)
-        return f"stream {subjects.EVENTS_STREAM} is {used:.0%} full" if used >= FULL_AT else None
-
     runtime.spawn(_watch(runtime, ended, again), "bus-connection")
     health.checks["bus"] = connection
-    health.warnings["space"] = space
+    watch_space(health, bus)
+    health.warnings["clock"] = _clock_check()
     return runtime
+
+
+def _clock_check() -> Check:
+    began = clock.offset_s()
+
+    async def set_back() -> str | None:
+        back_s = began - clock.offset_s()
+        if back_s < _CLOCK_STEP_S:
+            return None
+        return f"the clock was set back by {back_s:.0f} s since this process started; order and waits do not use it"
+
+    return set_back
 
 
 async def _watch(runtime: Runtime, ended: asyncio.Event, again: asyncio.Event) -> None:
@@ -80,9 +90,11 @@ async def _watch(runtime: Runtime, ended: asyncio.Event, again: asyncio.Event) -
     while True:
         waits = {asyncio.create_task(event.wait()) for event in (ended, again)}
         wait_s = _WATCH_S if created else _FIRST_LOOK_S  # which log it is must be known before that can change
-        _, rest = await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-        for wait in rest:
-            wait.cancel()
+        try:
+            await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
         if ended.is_set():
             runtime.fail("the connection to the bus is closed for good")
             return

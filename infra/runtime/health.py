@@ -32,22 +32,26 @@ class Health:
     async def report(self) -> tuple[bool, dict[str, object]]:
         """Ready or not, and the body of ``/readyz``."""
         problems = dict(self.problems) if self.started else {"start": "not consuming yet", **self.problems}
-        problems |= await _ask(self.checks)
+        found, warnings = await asyncio.gather(_ask(self.checks), _ask(self.warnings))
+        problems |= found
         ready = not problems
-        return ready, {"ready": ready, "problems": problems, "warnings": await _ask(self.warnings)}
+        return ready, {"ready": ready, "problems": problems, "warnings": warnings}
 
 
 async def _ask(checks: dict[str, Check]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, check in checks.items():
-        try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_S):
-                answer = await check()
-        except TimeoutError:
-            answer = f"no answer within {_CHECK_TIMEOUT_S:g} s"
-        if answer:
-            found[name] = answer
-    return found
+    """What the checks find wrong, all asked at the same time."""
+    answers = await asyncio.gather(*(_answer(check) for check in checks.values()))
+    return {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
+
+
+async def _answer(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {_CHECK_TIMEOUT_S:g} s"
+    except Exception as error:  # whatever stops a check, the report must come, and says so
+        return f"this cannot be told: {str(error) or type(error).__name__}"
 
 
 @asynccontextmanager

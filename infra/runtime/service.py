@@ -39,6 +39,8 @@ __all__ = ["Runtime", "Setup", "run_agent", "run_service", "running", "serving"]
 
 logger = logging.getLogger(__name__)
 
+CANCEL_AGAIN_S = 1.0
+
 Setup = Callable[[Runtime], Awaitable[None]]
 """Adds subscriptions and jobs; the bus is connected, nothing is consumed yet."""
 
@@ -115,9 +117,12 @@ async def _stopped(runtime: Runtime) -> None:
 
 
 async def _cancelled(jobs: set[asyncio.Task[None]]) -> None:
-    for job in jobs:
-        job.cancel()
-    await asyncio.gather(*jobs, return_exceptions=True)
+    """End all of ``jobs``. A cancellation that comes together with what a job waits for may get lost (`wait_for` of
+    Python 3.11, https://github.com/python/cpython/issues/81839): who goes on is cancelled again."""
+    while pending := {job for job in jobs if not job.done()}:
+        for job in pending:
+            job.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 async def _until_signal(service: Service, setup: Setup, settings: BusSettings) -> int:

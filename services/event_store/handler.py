@@ -17,7 +17,7 @@ from infra.runtime.service import Runtime, Setup
 from services.event_store.archive import Archive
 from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy
-from services.event_store.database.engine import open_engine
+from services.event_store.database.engine import answers, open_engine, told
 from services.event_store.database.ledger import ledgers
 from services.event_store.questions import Questions
 from services.event_store.reader import Reader
@@ -58,7 +58,7 @@ def store(settings: Settings) -> Setup:
         _listen(runtime, questions)
         runtime.spawn(_follow(reader, engine, writer), "copy")
         runtime.spawn(_look_again(archive, settings.missing_retry_s), "missing-artifacts")
-        _report(runtime.health, watermark, copy)
+        _report(runtime.health, watermark, copy, engine)
 
     return setup
 
@@ -72,7 +72,15 @@ def _listen(runtime: Runtime, questions: Questions) -> None:
         return await questions.answer(question.subject.rpartition(".")[2], question.data)
 
 
-def _report(health: Health, watermark: Watermark, copy: Copy) -> None:
+def _report(health: Health, watermark: Watermark, copy: Copy, engine: Engine) -> None:
+    asking: asyncio.Future[str | None] | None = None
+
+    async def database() -> str | None:
+        nonlocal asking
+        if asking is None or asking.done():  # one that hangs is enough: each takes a thread
+            asking = asyncio.ensure_future(asyncio.to_thread(answers, engine))
+        return await asyncio.shield(asking)
+
     async def problem() -> str | None:
         return watermark.problem
 
@@ -81,6 +89,7 @@ def _report(health: Health, watermark: Watermark, copy: Copy) -> None:
         return f"{len(lost)} artifacts that facts name are not in the object store" if lost else None
 
     health.checks["copy"] = problem
+    health.checks["database"] = database
     health.warnings["artifacts"] = missing
 
 
@@ -92,7 +101,7 @@ async def _opened(url: str, health: Health) -> Engine:
         except OperationalError as error:
             if health.problems.get("database") is None:
                 logger.warning("waiting for the database: %s", error.orig)
-            health.problems["database"] = f"the database does not answer: {type(error.orig).__name__}"
+            health.problems["database"] = told(error)
             await asyncio.sleep(DATABASE_RETRY_S)
         else:
             health.problems.pop("database", None)

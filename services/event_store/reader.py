@@ -19,6 +19,7 @@ from contracts.subjects import ALL_EVENTS, EVENTS_STREAM
 from services.event_store.archive import Archive
 from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy, Message
+from services.event_store.database.engine import told
 from services.event_store.errors import Gap
 from services.event_store.refill import Refill
 from services.event_store.watermark import Watermark
@@ -82,7 +83,8 @@ class Reader:
         last = await self._run(self._copy.last_sequence)
         await self._watermark.advance(last)
         subscription = await self._consume(last + 1)
-        self._watermark.problem = None
+        if (await self._js.stream_info(EVENTS_STREAM)).state.last_seq <= last:
+            self._watermark.problem = None  # else when something could be written
         try:
             while True:
                 try:
@@ -106,6 +108,7 @@ class Reader:
         await self._beside.catch_up()  # before the facts that came of it
         await self._archive.take((message.sequence, message.event.data) for message in batch if message.event)
         await self._watermark.advance(await self._run(self._copy.append, batch))
+        self._watermark.problem = None
 
     async def _consume(self, start: int) -> JetStreamContext.PullSubscription:
         """An ephemeral consumer: the database alone knows where to start, no durable can disagree with it."""
@@ -122,7 +125,10 @@ class Reader:
         return await self._js.pull_subscribe_bind(consumer=info.name, stream=EVENTS_STREAM)
 
     def _stopped(self, error: Exception) -> None:
-        text = error.what if isinstance(error, (Permanent, Transient)) else f"{type(error).__name__}: {error}"
+        if isinstance(error, SQLAlchemyError):
+            text = told(error)
+        else:
+            text = error.what if isinstance(error, (Permanent, Transient)) else f"{type(error).__name__}: {error}"
         if text != self._watermark.problem:
             logger.warning("the copy does not go on: %s", text)
         self._watermark.problem = text

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +29,8 @@ from services.router.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_CLOCK_LOOK_S = 1.0
+_CLOCK_STEP_S = 0.5
 _RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _TROUBLES = (Transient, TimeoutError, nats.errors.Error)
 T = TypeVar("T")
@@ -42,6 +45,7 @@ def router(settings: Settings) -> Setup:
         runtime.subscribe_timers(desk.on_timer)
         runtime.on_stop.append(desk.stop)
         runtime.spawn(desk.sweep(), "sweep")
+        runtime.spawn(desk.mind_the_clock(), "clock")
 
     return setup
 
@@ -100,6 +104,17 @@ class Router:
         await asyncio.gather(*(worker() for _ in range(self._settings.sweep_width)))
         logger.info("looked at %d open pipelines", len(found))
 
+    async def mind_the_clock(self) -> None:
+        """Timers that were set before the clock was set back would fire too late: look at all pipelines again."""
+        before = clock.offset_s()
+        while True:
+            await asyncio.sleep(_CLOCK_LOOK_S)
+            now = clock.offset_s()
+            if now < before - _CLOCK_STEP_S:
+                logger.warning("the clock was set back by %.0f s", before - now)
+                await self.sweep()
+            before = now
+
     async def _look(self, pipeline: str) -> None:
         async with self._alone(pipeline):
             await self._settle(pipeline, await self._states.load(pipeline))
@@ -133,7 +148,9 @@ class Router:
             folded = after
         folded = self._states.peek(pipeline) or folded
         for timer in timers(folded.state, folded.state.policy):
-            await set_timer(self._runtime.bus, pipeline, timer.id, timer.due, seen=folded.last)
+            # A failure may have been told by a clock that was ahead: nobody waits longer than the back-off.
+            due = min(timer.due, clock.now() + timedelta(seconds=timer.wait_s))
+            await set_timer(self._runtime.bus, pipeline, timer.id, due, seen=folded.last)
 
     def _first(self, state: PipelineState) -> Decision | None:
         return next(iter(decide(state, state.policy, code_version=self._settings.code_version)), None)

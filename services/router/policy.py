@@ -35,10 +35,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Timer:
-    """``id`` is the event id of the failure whose back-off ends at ``due`` (UTC)."""
+    """``id`` is the event id of the failure whose back-off of ``wait_s`` ends at ``due`` (UTC)."""
 
     id: str
     due: datetime
+    wait_s: float
 
 
 def decide(state: PipelineState, policy: Policy, *, code_version: str) -> tuple[Decision, ...]:
@@ -66,10 +67,11 @@ def _decide(state: PipelineState, policy: Policy) -> tuple[Decision, ...]:
 
 def timers(state: PipelineState, policy: Policy) -> tuple[Timer, ...]:
     """The back-offs that have to be pending. A timer that fires twice, late or for nothing does no harm."""
+    pending = [failure for failure in state.failures if not _is_due(failure) and not _is_fatal(failure, policy)]
+    waits = [_backoff_s(failure, policy) for failure in pending]
     return tuple(
-        Timer(failure.id, failure.time + timedelta(seconds=_backoff_s(failure, policy)))
-        for failure in state.failures
-        if not _is_due(failure) and not _is_fatal(failure, policy)
+        Timer(failure.id, failure.time + timedelta(seconds=wait_s), wait_s)
+        for failure, wait_s in zip(pending, waits, strict=True)
     )
 
 

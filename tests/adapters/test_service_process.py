@@ -86,7 +86,7 @@ async def test_wrong_password_is_a_clear_error(nats_server: NatsServer, tmp_path
         assert "not-the-password" not in agent.log
 
 
-async def test_health_tells_alive_from_ready(nats_server: NatsServer, tmp_path: Path) -> None:
+async def test_health_tells_alive_from_ready(bus: Bus, nats_server: NatsServer, tmp_path: Path) -> None:
     socket = tmp_path / "health.sock"
     log_format = {"CONNECTORS_HEALTH_SOCKET": str(socket), "CONNECTORS_LOG_FORMAT": "json"}
     async with tiny_agent(tmp_path, nats_server, **log_format) as agent:
@@ -119,7 +119,9 @@ async def test_service_leaves_when_its_log_is_replaced(
         assert runtime.failed
 
 
-async def test_job_that_fails_ends_its_service(nats_server: NatsServer, bus_settings: BusSettings) -> None:
+async def test_job_that_fails_ends_its_service(
+    bus: Bus, nats_server: NatsServer, bus_settings: BusSettings
+) -> None:
     async def broken() -> None:
         raise RuntimeError("out of luck")
 
@@ -129,6 +131,24 @@ async def test_job_that_fails_ends_its_service(nats_server: NatsServer, bus_sett
     async with serving(Service.ROUTER, setup, nats_server.settings(Service.ROUTER, bus_settings)) as runtime:
         await asyncio.wait_for(runtime.stopping.wait(), 5)
         assert runtime.failed
+
+
+async def test_job_that_loses_its_cancellation_does_not_hold_up_the_end(
+    nats_server: NatsServer, bus: Bus, bus_settings: BusSettings
+) -> None:
+    async def deaf() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    async def setup(runtime: Runtime) -> None:
+        runtime.spawn(deaf(), "deaf")
+
+    loop = asyncio.get_running_loop()
+    async with serving(Service.ROUTER, setup, nats_server.settings(Service.ROUTER, bus_settings)):
+        began = loop.time()
+    assert loop.time() - began < 4
 
 
 async def ignore(msg: object) -> None:

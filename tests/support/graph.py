@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import nats.errors
 
 from contracts import events as e
 from contracts.envelope import Envelope
@@ -15,6 +17,7 @@ from contracts.services import AGENTS, Service
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.bus import Bus
+from infra.runtime.direct import StreamUnavailable
 from infra.runtime.log import Conflict, States
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.service import Runtime, running, serving
@@ -31,6 +34,10 @@ class Stage:
 
     bus: Bus
     casts: dict[str, tuple[Scenario, Cast]]
+    services: list[Runtime] = field(default_factory=list)
+    """The agents, then the routers."""
+    released: set[str] = field(default_factory=set)
+    """Pipelines in which nobody is held any more."""
 
     async def submit(self, scenario: Scenario) -> str:
         pipeline = clock.new_id()
@@ -82,9 +89,18 @@ class Stage:
     async def play(self, job: Job, workspace: Path, tools: Tools) -> e.Fact:
         scenario, cast = self.casts.get(job.state.id) or self.casts[str(job.state.parent)]
         service, fact = scenario.hold or (None, "")
-        while service == job.task.service and all(f.type != fact for f in await self.facts(job.state.id)):
+        while service == job.task.service and not await self._released(job.state.id, fact):
             await asyncio.sleep(0.01)
         return cast.answer(job.state, job.task)
+
+    async def _released(self, pipeline: str, fact: str) -> bool:
+        """Also without the bus."""
+        if pipeline in self.released:
+            return True
+        try:
+            return any(said.type == fact for said in await self.facts(pipeline))
+        except (StreamUnavailable, nats.errors.Error):
+            return False
 
 
 @asynccontextmanager
@@ -102,9 +118,9 @@ async def stage(
     async with AsyncExitStack() as stack:
         for service in AGENTS:
             own = server.settings(service, settings).model_copy(update={"slots": slots})
-            await stack.enter_async_context(running(Agent(service, theatre.play), own))
+            theatre.services.append(await stack.enter_async_context(running(Agent(service, theatre.play), own)))
         for _ in range(routers):
-            await stack.enter_async_context(routing(server, settings))
+            theatre.services.append(await stack.enter_async_context(routing(server, settings)))
         yield theatre
 
 

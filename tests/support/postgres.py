@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -25,8 +26,9 @@ class NoPostgres(Exception):
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """The URL of a database on a fresh server, which ends with the context.
+def postgres(*, durable: bool = False) -> Iterator[str]:
+    """The URL of a database on a fresh server, which ends with the context. ``durable``: a commit waits for the
+    disk, which a local server leaves out for tests.
 
     Raises:
         NoPostgres: there is none to be had.
@@ -37,8 +39,8 @@ def postgres() -> Iterator[str]:
         with PostgresContainer(IMAGE, driver=None) as container:
             yield container.get_connection_url()
         return
-    with _local() as url:
-        yield url
+    with local_postgres() as server:
+        yield server.url
 
 
 def _docker_answers() -> bool:
@@ -58,43 +60,82 @@ def _binaries() -> Path | None:
     return Path(on_path).parent if on_path else found[-1].parent if found else None
 
 
-@contextmanager
-def _local() -> Iterator[str]:
-    """PostgreSQL refuses to run as root; as root, it runs as the user ``postgres``."""
-    binaries = _binaries()
-    if binaries is None:
-        raise NoPostgres("no Docker engine answers, and there is no `postgres` on PATH or in /usr/lib/postgresql")
-    user = "postgres" if os.geteuid() == 0 else None
-    if user and user not in {entry.pw_name for entry in pwd.getpwall()}:
-        raise NoPostgres("running as root, and there is no user `postgres` to run PostgreSQL as")
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        password_file = Path(folder) / "password"
+class LocalPostgres:
+    """A server from local binaries on a fresh database in ``folder``; it can be stopped and started again.
+
+    PostgreSQL refuses to run as root; as root, it runs as the user ``postgres``.
+    """
+
+    def __init__(self, folder: str) -> None:
+        binaries = _binaries()
+        if binaries is None:
+            raise NoPostgres(
+                "no Docker engine answers, and there is no `postgres` on PATH or in /usr/lib/postgresql"
+            )
+        user = "postgres" if os.geteuid() == 0 else None
+        if user and user not in {entry.pw_name for entry in pwd.getpwall()}:
+            raise NoPostgres("running as root, and there is no user `postgres` to run PostgreSQL as")
+        self._binaries, self._user, self._folder, self._data = binaries, user, folder, f"{folder}/data"
+        self._port = _free_port()
         password = secrets.token_hex(16)
+        self.url = f"postgresql://test:{password}@127.0.0.1:{self._port}/postgres"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._init(password)
+
+    def _init(self, password: str) -> None:
+        password_file = Path(self._folder) / "password"
         password_file.write_text(password)
-        if user:
-            for path in (Path(folder), password_file):
-                shutil.chown(path, user)
-        data = f"{folder}/data"
-        initdb = [f"{binaries}/initdb", "-D", data, "-U", "test", "-A", "scram-sha-256", "--no-sync"]
+        if self._user:
+            for path in (Path(self._folder), password_file):
+                shutil.chown(path, self._user)
+        initdb = [f"{self._binaries}/initdb", "-D", self._data, "-U", "test", "-A", "scram-sha-256", "--no-sync"]
         subprocess.run(
-            [*initdb, f"--pwfile={password_file}"], user=user, check=True, capture_output=True, cwd=folder
+            [*initdb, f"--pwfile={password_file}"],
+            user=self._user,
+            check=True,
+            capture_output=True,
+            cwd=self._folder,
         )
-        port = _free_port()
-        settings = (f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off")
-        server = subprocess.Popen(
-            [f"{binaries}/postgres", "-D", data, *(part for each in settings for part in ("-c", each))],
-            user=user,
-            cwd=folder,
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        settings = (
+            f"port={self._port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self._folder}",
+            "fsync=off",
+        )
+        self._server = subprocess.Popen(
+            [f"{self._binaries}/postgres", "-D", self._data, *(part for each in settings for part in ("-c", each))],
+            user=self._user,
+            cwd=self._folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        try:
-            url = f"postgresql://test:{password}@127.0.0.1:{port}/postgres"
-            _wait(url, server)
-            yield url
-        finally:
-            server.terminate()
+        _wait(self.url, self._server)
+
+    def stop(self) -> None:
+        """End it at once, connections and all (SIGINT: "fast shutdown")."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.send_signal(signal.SIGINT)
             server.wait(timeout=START_TIMEOUT_S)
+
+
+@contextmanager
+def local_postgres() -> Iterator[LocalPostgres]:
+    """A server of our own that runs.
+
+    Raises:
+        NoPostgres: there are no binaries.
+    """
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        server = LocalPostgres(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def _wait(url: str, server: subprocess.Popen[bytes]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlmodel import SQLModel
 
 from services.event_store.database import tables
@@ -32,6 +33,23 @@ def open_engine(url: str) -> Engine:
         )
     SQLModel.metadata.create_all(engine, tables=[row.__table__ for row in tables.ROWS])  # type: ignore[attr-defined]
     return engine
+
+
+def told(error: SQLAlchemyError) -> str:
+    """Why the database did not do it, in one line, without statements and their values."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    lines = str(cause).splitlines() or [type(cause).__name__]
+    return f"the database does not answer: {lines[0][:200]}"
+
+
+def answers(engine: Engine) -> str | None:
+    """Ask it something; what is wrong, if it does not answer. Blocks as long as the database does."""
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        return told(error)
+    return None
 
 
 def _sqlite(path: str, url: str) -> Engine:
