@@ -280,15 +280,18 @@ def _row(change: Change) -> dict[str, Any]:
 
 
 def _summarise(connection: Connection, changes: Sequence[Change]) -> None:
+    """One row for each pipeline, of its first and its last fact in the batch."""
     summaries: dict[str, dict[str, Any]] = {}
+    latest: dict[str, Folded] = {}
     for change in changes:
         if (event := change.message.event) is None:
             continue
         name, sequence = change.message.pipeline, change.message.sequence
-        first = summaries.get(name) or {"first_sequence": sequence, "submitted": event.time}
-        latest = {"id": name, "last_sequence": sequence, "updated": event.time}
-        summaries[name] = {**first, **_summary(change.after), **latest}
-    _upsert(connection, PIPELINES, list(summaries.values()), keep=("id", "first_sequence", "submitted"))
+        row = summaries.setdefault(name, {"id": name, "first_sequence": sequence, "submitted": event.time})
+        row |= {"last_sequence": sequence, "updated": event.time}
+        latest[name] = change.after
+    rows = [{**row, **_summary(latest[name])} for name, row in summaries.items()]
+    _upsert(connection, PIPELINES, rows, keep=("id", "first_sequence", "submitted"))
 
 
 def _summary(folded: Folded) -> dict[str, Any]:

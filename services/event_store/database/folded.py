@@ -32,13 +32,13 @@ class Folded:
         """With one more message; ``None`` stands for one that is no envelope and therefore no fact."""
         if event is None:
             return replace(self, sequence=sequence)
-        after = replace(self, sequence=sequence, position=self.position + 1)
-        if not self.readable:
-            return after
-        try:
-            return replace(after, state=evolve(self.state, event))
-        except (UnknownFact, ValidationError):
-            return replace(after, readable=False)
+        state, readable = self.state, self.readable
+        if readable:
+            try:
+                state = evolve(state, event)
+            except (UnknownFact, ValidationError):
+                readable = False
+        return Folded(state, self.position + 1, sequence, readable)
 
 
 class Recent:
