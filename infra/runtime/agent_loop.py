@@ -19,22 +19,20 @@ from pydantic import ValidationError
 
 from contracts import subjects
 from contracts.envelope import Envelope, UnknownFact, event_id, wrap
-from contracts.errors import Permanent, Transient
+from contracts.errors import Permanent
 from contracts.events import Fact
 from contracts.pipeline import Task, open_task, startable
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.attempt import Attempts, Ended, failed
 from infra.runtime.log import Folded, append_decided
-from infra.runtime.patience import PatientArtifacts
+from infra.runtime.patience import PatientArtifacts, insist
 from infra.runtime.service import Runtime
 from infra.runtime.strikes import Strikes
 
 logger = logging.getLogger(__name__)
 
-_RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _UNCONFIRMED_CANCEL_S = 1.0
-_TROUBLES = (Transient, TimeoutError, nats.errors.Error)
 
 T = TypeVar("T")
 
@@ -229,19 +227,15 @@ class AgentLoop:
         Raises:
             _Stopping: the process ends.
         """
-        attempt = 0
-        while True:
-            try:
-                result = await operation()
-                self._runtime.health.problems.pop("log", None)
-                return result
-            except _TROUBLES as error:
-                logger.warning("the bus has trouble, trying again: %r", error)
-                self._runtime.health.problems["log"] = str(error) or type(error).__name__
-            if self._stopping:
-                raise _Stopping
-            await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
-            attempt += 1
+        result = await insist(operation, self._in_trouble)
+        self._runtime.health.problems.pop("log", None)
+        return result
+
+    def _in_trouble(self, error: Exception) -> None:
+        logger.warning("the bus has trouble, trying again: %r", error)
+        self._runtime.health.problems["log"] = str(error) or type(error).__name__
+        if self._stopping:
+            raise _Stopping
 
     def _tools(self, pipeline: str, task: Task) -> Tools:
         nc, service = self._runtime.bus.nc, self._service.value

@@ -1,7 +1,7 @@
-"""The artifacts of an agent, as long as the bus takes: a bus that is away is no failure of the task.
+"""What is done while the bus has trouble: wait for it, say so in readiness, and go on.
 
-A task that failed because the bus was restarted would use up one of its retries, or end its pipeline: it would end
-otherwise than it would have without the restart.
+A bus that is away is no failure of a task: that would use up one of its retries, or end its pipeline, which would
+end otherwise than it would have without the trouble.
 """
 
 from __future__ import annotations
@@ -21,15 +21,31 @@ from infra.runtime.health import Health
 
 logger = logging.getLogger(__name__)
 
-RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+TROUBLES = (Transient, TimeoutError, nats.errors.Error)
+RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 PROBLEM = "artifacts"
-"""Its name in readiness."""
+"""Their name in readiness."""
 
 T = TypeVar("T")
 
 
+async def insist(operation: Callable[[], Awaitable[T]], in_trouble: Callable[[Exception], None]) -> T:
+    """Repeat ``operation`` while the bus has trouble, with growing waits in between.
+
+    ``in_trouble`` is told of each error before the wait; it may raise, and that is the end of it.
+    """
+    attempt = 0
+    while True:
+        try:
+            return await operation()
+        except TROUBLES as error:
+            in_trouble(error)
+        await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+        attempt += 1
+
+
 class PatientArtifacts:
-    """``artifacts``, every call repeated while the store does not answer, is full, or confirms nothing.
+    """The artifacts of an agent: each call is repeated while the store does not answer, is full, confirms nothing.
 
     What it lacks (`ArtifactMissing`) or holds damaged is told at once. How long is too long is decided by the time
     limit of the attempt; meanwhile readiness says what is waited for.
@@ -52,17 +68,13 @@ class PatientArtifacts:
         return await self._insist(lambda: self._artifacts.get_tree(ref))
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
-        attempt = 0
         try:
-            while True:
-                try:
-                    return await call()
-                except ArtifactMissing:
-                    raise
-                except (Transient, TimeoutError, nats.errors.Error) as error:
-                    self._health.problems[PROBLEM] = str(error) or type(error).__name__
-                    logger.warning("the artifact store has trouble, trying again: %r", error)
-                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-                attempt += 1
+            return await insist(call, self._in_trouble)
         finally:
             self._health.problems.pop(PROBLEM, None)
+
+    def _in_trouble(self, error: Exception) -> None:
+        if isinstance(error, ArtifactMissing):
+            raise error
+        self._health.problems[PROBLEM] = str(error) or type(error).__name__
+        logger.warning("the artifact store has trouble, trying again: %r", error)
