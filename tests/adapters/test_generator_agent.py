@@ -72,6 +72,16 @@ async def test_fix_takes_the_next_alternative_and_says_so(tmp_path: Path) -> Non
     assert "hopeless: left out, no alternative is left" in said
 
 
+@pytest.mark.parametrize("mode", ["FIX", "IMPROVE"])
+async def test_repair_that_finds_nothing_to_change_answers_with_the_same_tree(mode: str, tmp_path: Path) -> None:
+    """The router knows by the reference that there is nothing to test."""
+    blame = (Feedback(verdict=Verdict.VALID_FAIL, message="the sync never ended"),)
+    before, _, _ = await generated(small_crm(), tmp_path)
+    after, _, said = await generated(small_crm(), tmp_path, mode=mode, feedback=blame)
+    assert after.code == before.code
+    assert any(message.startswith("nothing can be changed") for message in said)
+
+
 async def test_nothing_left_is_permanent_with_the_reason(tmp_path: Path) -> None:
     blame = (Feedback(verdict=Verdict.VALID_FAIL, message="nothing came", stream="things"),)
     with pytest.raises(Permanent, match="no alternative is left for any"):
