@@ -21,9 +21,18 @@ class Accepted(BaseModel):
     links: Links
 
 
+class WaitingStep(BaseModel):
+    """A task that no process works on: of which service, since when, and why."""
+
+    service: str
+    task: str
+    since: AwareDatetime | None
+    why: str
+
+
 class PipelineAnswer(BaseModel):
-    """``position`` facts so far; ``tasks`` is what should be running now, ``approval`` the request to publish that
-    a person has to answer. A fork shares the first ``forked_at`` facts of ``parent``. Of an ``imported`` pipeline
+    """``position`` facts so far; ``tasks`` is what should be running now, ``waiting`` what of it nobody works on,
+    ``approval`` the request to publish that a person has to answer. A fork shares the first ``forked_at`` facts of ``parent``. Of an ``imported`` pipeline
     this is what was true elsewhere."""
 
     pipeline_id: str
@@ -34,6 +43,7 @@ class PipelineAnswer(BaseModel):
     submitted: AwareDatetime
     updated: AwareDatetime
     tasks: tuple[Task, ...]
+    waiting: tuple[WaitingStep, ...]
     streams: int
     coverage: int | None
     score: int | None
@@ -50,7 +60,7 @@ class PipelineAnswer(BaseModel):
     links: Links
 
     @classmethod
-    def of(cls, answer: StateAnswer) -> PipelineAnswer:
+    def of(cls, answer: StateAnswer, *, waiting: tuple[WaitingStep, ...]) -> PipelineAnswer:
         state = answer.state
         return cls(
             pipeline_id=state.id,
@@ -61,6 +71,7 @@ class PipelineAnswer(BaseModel):
             submitted=answer.submitted,
             updated=answer.updated,
             tasks=() if state.imported else outstanding(state),
+            waiting=waiting,
             streams=state.streams,
             coverage=state.coverage.percent if state.coverage else None,
             score=state.score,
@@ -140,6 +151,7 @@ def links(pipeline: str, *, package: str | None = None) -> Links:
         "live": f"{base}/live",
         "cancel": f"{base}/cancel",
         "fork": f"{base}/fork",
+        "export": f"{base}/export",
         "package": f"{base}/package",
     }
     return {**found, "connector": package} if package else found

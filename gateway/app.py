@@ -12,7 +12,18 @@ from starlette.middleware import Middleware
 from gateway import page, problems
 from gateway.backend import Backend
 from gateway.guard import Guard
-from gateway.routes import artifacts, connectors, control, dead, health, histories, pipelines, submit, verify
+from gateway.routes import (
+    artifacts,
+    connectors,
+    control,
+    dead,
+    exchange,
+    health,
+    histories,
+    pipelines,
+    submit,
+    verify,
+)
 from gateway.settings import Settings
 from infra.runtime.settings import BusSettings
 
@@ -45,6 +56,7 @@ def create_app(settings: Settings, bus_settings: BusSettings) -> FastAPI:
         submit.router,
         pipelines.router,
         control.router,
+        exchange.router,
         histories.router,
         verify.router,
         dead.router,

@@ -14,6 +14,9 @@ from gateway.settings import MIB, Settings
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
 """Without a token: the page holds no data, and probes cannot send one."""
 
+IMPORT_PATH = "/imports"
+"""Where exported pipelines are taken in: they may be larger than a document."""
+
 MULTIPART_OVERHEAD = MIB
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -37,8 +40,13 @@ class Guard:
         except Problem as problem:
             await problem.response(scope["path"])(scope, receive, _secured(send))
             return
-        limit = self._settings.max_document_bytes + MULTIPART_OVERHEAD
-        await self._app(scope, _limited(receive, limit), _secured(send))
+        await self._app(scope, _limited(receive, *self._limits(scope)), _secured(send))
+
+    def _limits(self, scope: Scope) -> tuple[int, int]:
+        """Bytes that a body may have, and what is told of it: a form is a little longer than its document."""
+        if scope["path"] == IMPORT_PATH:
+            return self._settings.max_import_bytes, self._settings.max_import_bytes
+        return self._settings.max_document_bytes + MULTIPART_OVERHEAD, self._settings.max_document_bytes
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
@@ -50,8 +58,9 @@ class Guard:
         if self._token is not None and scope["path"] not in OPEN_PATHS:
             self._check_token(headers.get("authorization", ""), self._token)
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._settings.max_document_bytes + MULTIPART_OVERHEAD:
-            raise too_large(self._settings.max_document_bytes)
+        limit, told = self._limits(scope)
+        if length.isdigit() and int(length) > limit:
+            raise too_large(told)
 
     @staticmethod
     def _check_token(authorization: str, token: bytes) -> None:
@@ -64,10 +73,10 @@ class Guard:
 
 
 def too_large(limit: int) -> Problem:
-    return Problem(413, "too-large", f"the document is larger than the limit of {limit:,} bytes")
+    return Problem(413, "too-large", f"what was sent is larger than the limit of {limit:,} bytes")
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
+def _limited(receive: Receive, limit: int, told: int) -> Receive:
     """``receive`` that counts, because a length may be missing or wrong."""
     taken = 0
 
@@ -76,7 +85,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > limit:
-            raise too_large(limit - MULTIPART_OVERHEAD)
+            raise too_large(told)
         return message
 
     return count

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(default=None, description="asked for as `Authorization: Bearer`; default: none")
     allowed_hosts: tuple[str, ...] = Field(default=(), description="a JSON list")
     max_document_bytes: int = Field(default=50 * MIB, gt=0, description="of an uploaded document")
+    max_import_bytes: int = Field(default=512 * MIB, gt=0, description="of an exported pipeline that is taken in")
     max_json_bytes: int = Field(default=16 * MIB, gt=0, description="of a JSON body, inline document included")
     heartbeat_s: float = Field(default=15, gt=0, description="a comment on quiet live streams")
     slow_client_s: float = Field(

@@ -18,6 +18,9 @@ from contracts.events import FINAL
 
 RECONNECT_S = (0.1, 0.2, 0.5, *(1.0,) * 30)
 """Waits between two attempts to take a live stream up again; a gateway that was killed is back within these."""
+CHUNK_BYTES = 1024 * 1024
+TRANSFER_S = 600.0
+"""The longest silence of the gateway while a pipeline travels: it checks and stores all of it before it answers."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -112,6 +115,38 @@ class Gateway:
         """``GET path``, the JSON object in the answer; see `read`."""
         found: dict[str, Any] = json.loads(await self.content(path))
         return found
+
+    async def chunks(self, path: str) -> AsyncIterator[bytes]:
+        """``GET path``, a part at a time.
+
+        Raises:
+            Rejected: the gateway's problem, in its words.
+            Permanent: the gateway does not answer, or broke off.
+        """
+        try:
+            async with self._http.stream("GET", path, timeout=httpx2.Timeout(10, read=TRANSFER_S)) as response:
+                if response.status_code >= 400:
+                    await response.aread()
+                    _answer(response)
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+        except httpx2.TransportError as error:
+            raise Permanent(f"the transfer was broken off: {error!r}", where=self.url) from error
+
+    async def upload(self, path: str, source: Path, media_type: str) -> dict[str, Any]:
+        """``POST path`` with a file as the body; returns the answer. See `post`."""
+
+        async def content() -> AsyncIterator[bytes]:
+            with source.open("rb") as file:
+                while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                    yield chunk
+
+        headers = {"Content-Type": media_type, "Content-Length": str(source.stat().st_size)}
+        timeout = httpx2.Timeout(10, read=TRANSFER_S)
+        try:
+            return _answer(await self._http.post(path, content=content(), headers=headers, timeout=timeout))
+        except httpx2.TransportError as error:
+            raise Permanent(f"the transfer was broken off: {error!r}", where=self.url) from error
 
     async def follow(self, live: str) -> AsyncIterator[Message]:
         """Everything that happens in a pipeline, from its first fact to its last.

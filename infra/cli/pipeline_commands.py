@@ -58,6 +58,36 @@ def deny(pipeline: Pipeline, by: By, reason: Reason = "", url: Url = None, data:
 
 
 @app.command()
+def export(
+    pipeline: Pipeline,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write (default: pipeline-ID.zip).", show_default=False),
+    ] = None,
+    url: Url = None,
+    data: Data = DATA,
+) -> None:
+    """Write a pipeline into one file: its facts, those of what it was forked from, and all that they name."""
+    from infra.cli.control import Options
+    from infra.cli.exchange import export as main
+
+    run(main(pipeline, output, Options(url, data), out))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="What `connectors export` wrote.", show_default=False)],
+    url: Url = None,
+    data: Data = DATA,
+) -> None:
+    """Take in an exported pipeline, to read, replay and fork it under its own id. Nothing works on it here."""
+    from infra.cli.control import Options
+    from infra.cli.exchange import import_ as main
+
+    run(main(file, Options(url, data), out))
+
+
+@app.command()
 def fork(
     pipeline: Pipeline,
     at: Annotated[int, typer.Option(min=1, help="How many of its facts are shared.", show_default=False)],

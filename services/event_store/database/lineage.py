@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Table, select
 
 from contracts.envelope import Envelope
 from contracts.lineage import MAX_GENERATIONS, forked
@@ -51,7 +51,7 @@ def lineage(connection: Connection, pipeline: str) -> list[Span]:
 
 def facts(
     connection: Connection, pipeline: str, *, after: int = 0, upto: int | None = None, limit: int | None = None
-) -> Iterator[Row[Any]]:
+) -> Iterator[Any]:
     """``sequence``, ``position`` and ``payload`` of the facts at positions ``after`` + 1 to ``upto``, in order."""
     for span in lineage(connection, pipeline):
         query = select(EVENTS.c.sequence, EVENTS.c.position, EVENTS.c.payload).where(

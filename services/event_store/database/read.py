@@ -25,9 +25,9 @@ from contracts.queries import (
     StateAnswer,
     StateQuery,
 )
-from services.event_store.database.copy import ARTIFACTS, EVENTS, MISSING, PIPELINES
+from services.event_store.database.copy import ARTIFACTS, MISSING, PIPELINES
 from services.event_store.database.ledger import ledgers
-from services.event_store.database.lineage import facts
+from services.event_store.database.lineage import EVENTS, facts
 
 MISSING_SHOWN = 20
 
