@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Container
+from dataclasses import replace
 
 from contracts.base import Slug
 from contracts.blueprint import (
     ApiBlueprint,
     Candidate,
     Cursor,
-    CursorPagination,
     Decision,
     Gap,
-    NoPagination,
-    Pagination,
     Parent,
     Request,
-    Selector,
     Stream,
     option_key,
 )
@@ -27,55 +22,20 @@ from contracts.errors import Permanent
 from infra.runtime.documents import Document
 from services.research.openapi.auth import find_auth
 from services.research.openapi.base_url import find_base_url
-from services.research.openapi.cursor import cursor_candidates
 from services.research.openapi.details import DetailEndpoint, detail_endpoints
+from services.research.openapi.drafts import Draft, detail_drafts, drafts_of
 from services.research.openapi.endpoint import Endpoint, Param, endpoint_of
-from services.research.openapi.names import detail_names, record_noun, stream_names
 from services.research.openapi.openers import unasked
-from services.research.openapi.pagination import pagination_candidates
-from services.research.openapi.paging_habits import Habits, habits_of
-from services.research.openapi.parameters import Demands, asked_at_once, config_parameters, demands, everything
+from services.research.openapi.parameters import asked_at_once, config_parameters, everything
 from services.research.openapi.parents import Tree, grow
-from services.research.openapi.places import Place, arguments, template_of
-from services.research.openapi.plain_values import named_by_parents, plain_keys
-from services.research.openapi.primary_key import (
-    Detail,
-    PrimaryKey,
-    composite_candidates,
-    map_candidates,
-    primary_key_candidates,
-)
+from services.research.openapi.places import Place, arguments
+from services.research.openapi.plain_values import named_by_parents
 from services.research.openapi.ranking import GUESS, candidate, decide
 from services.research.openapi.rate_limit import find_rate_limit
 from services.research.openapi.schema import schema_candidate
-from services.research.openapi.selector import selector_candidates
-from services.research.openapi.streams import ListEndpoint, list_endpoints, reads
+from services.research.openapi.streams import list_endpoints, reads
 from services.research.openapi.undeclared_auth import credential_names
 from services.research.openapi.words import noun as word_noun
-
-_SURE_KEY = 0.4
-"""Below this a primary key is a guess: a named gap instead."""
-
-
-@dataclass
-class _Draft:
-    """A stream while it is being described."""
-
-    name: str
-    listed: ListEndpoint
-    noun: tuple[str, ...]
-    selector: Decision[Selector]
-    record: dict[str, Any]
-    key: Decision[PrimaryKey | None]
-    pagination: Decision[Pagination]
-    cursor: Decision[Cursor | None]
-    demands: Demands
-    gaps: list[Gap]
-    is_detail: bool = False
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return self.listed.endpoint
 
 
 def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlueprint:
@@ -96,8 +56,8 @@ def infer(document: Document, *, name: Slug, document_url: str | None) -> ApiBlu
     )
     omitted = _still_omitted(omitted, details)
     access = find_auth(document, [entry.endpoint for entry in listed], endpoints, document_url)
-    drafts = _drafts(document, endpoints, listed)
-    drafts += _detail_drafts(details, drafts)
+    drafts = drafts_of(document, endpoints, listed)
+    drafts += detail_drafts(details, drafts)
     drafts = _readable(drafts, omitted)
     places, asked = _places(drafts)
     tree = grow(places)
@@ -169,150 +129,10 @@ def _dangling(reference: str) -> Gap:
     return Gap(subject="document", reason=f"the reference {reference[:200]!r} leads nowhere")
 
 
-# --- one stream -----------------------------------------------------------------------------------
-
-
-def _drafts(document: Document, endpoints: list[Endpoint], listed: list[ListEndpoint]) -> list[_Draft]:
-    details = _details(endpoints)
-    habits = habits_of(document.description, [entry.endpoint for entry in listed])
-    names = stream_names([entry.endpoint for entry in listed], [entry.record_name for entry in listed])
-    return [_draft(name, entry, details, habits) for name, entry in zip(names, listed, strict=True)]
-
-
-def _draft(name: str, entry: ListEndpoint, details: Mapping[tuple[str, ...], Endpoint], habits: Habits) -> _Draft:
-    selector = decide(selector_candidates(entry.endpoint, entry.found))
-    record = entry.found[0].record if entry.found else {}
-    path = selector.value.path
-    endpoint, gaps = entry.endpoint, []
-    noun = record_noun(endpoint, path[-1] if path else "")
-    detail = details.get(template_of(endpoint.segments)) or details.get(endpoint.static_segments[-1:])
-    if selector.value.field:
-        keys = plain_keys(endpoint, selector.value)
-    else:
-        keys = primary_key_candidates(endpoint, record, noun, Detail.of(detail) if detail else None)
-        keys += map_candidates(endpoint, record) if selector.value.shape == "map" else []
-    best_key = max(keys, key=lambda option: option.confidence, default=None)
-    if best_key is not None:
-        keys += composite_candidates(endpoint, record, best_key, endpoint.variables)
-    key = _key_decision(endpoint, keys)
-    if key.value is None:
-        gaps.append(_keyless(name, key))
-    single = key.value[0] if key.value is not None and len(key.value) == 1 else None
-    pagination = decide(pagination_candidates(endpoint, path, single, habits))
-    if pagination.confidence < GUESS:
-        reason = "paging is not described completely: the best guess is taken"
-        gaps.append(Gap(subject=option_key(name, "pagination"), reason=reason, evidence=pagination.evidence))
-    cursors, cursor_gap = cursor_candidates(endpoint, record, _paging_names(pagination.value))
-    if cursor_gap is not None:
-        gaps.append(cursor_gap.model_copy(update={"subject": option_key(name, "cursor")}))
-    cursor = decide(cursors)
-    handled = frozenset(
-        (location, used.lower())
-        for used in (*_paging_names(pagination.value), *_cursor_names(cursor.value))
-        for location in ("query", "body", "header")
-    )
-    demanded = demands(endpoint, handled, _switches(endpoint, pagination.value))
-    return _Draft(name, entry, noun, selector, record, key, pagination, cursor, demanded, gaps)
-
-
-def _detail_drafts(details: list[DetailEndpoint], lists: list[_Draft]) -> list[_Draft]:
-    """Streams of the records of ``lists`` in full: what identifies them there does so here."""
-    summaries = {draft.endpoint.key: draft for draft in lists}
-    pairs = [(detail.listed, summaries[detail.summary.endpoint.key]) for detail in details]
-    names = detail_names(
-        [_detail_stem(entry, summary) for entry, summary in pairs], {draft.name for draft in lists}
-    )
-    return [_detail_draft(name, entry, summary) for name, (entry, summary) in zip(names, pairs, strict=True)]
-
-
-def _detail_stem(entry: ListEndpoint, summary: _Draft) -> str:
-    """The list's name, if the endpoint is right below it, or what its own path calls the records."""
-    below = template_of(entry.endpoint.segments[:-1]) == template_of(summary.endpoint.segments)
-    return summary.name if below else "_".join(record_noun(entry.endpoint, ""))
-
-
-def _detail_draft(name: str, entry: ListEndpoint, summary: _Draft) -> _Draft:
-    endpoint, place = entry.endpoint, entry.found[0]
-    known = place.record.get("properties", {})
-    key = summary.key
-    if key.value is None or any(path[0] not in known for path in key.value):
-        key = _key_decision(endpoint, primary_key_candidates(endpoint, place.record, summary.noun, None))
-    one: list[Candidate[Pagination]] = [candidate(NoPagination(), 0.75, endpoint.evidence("one record"))]
-    unfiltered: list[Candidate[Cursor | None]] = [candidate(None, 0.9, endpoint.evidence("one record"))]
-    gaps = [_keyless(name, key)] if key.value is None else []
-    selector = decide(selector_candidates(endpoint, entry.found))
-    demanded = demands(endpoint, frozenset())
-    return _Draft(
-        name,
-        entry,
-        summary.noun,
-        selector,
-        place.record,
-        key,
-        decide(one),
-        decide(unfiltered),
-        demanded,
-        gaps,
-        True,
-    )
-
-
-def _keyless(name: str, key: Decision[PrimaryKey | None]) -> Gap:
-    reason = "no field is declared or named as the record's identity"
-    return Gap(subject=option_key(name, "primary_key"), reason=reason, evidence=key.evidence)
-
-
-def _key_decision(endpoint: Endpoint, keys: list[Candidate[PrimaryKey | None]]) -> Decision[PrimaryKey | None]:
-    nothing: Candidate[PrimaryKey | None] = candidate(
-        None, _SURE_KEY, endpoint.evidence("no field identifies a record")
-    )
-    return decide([*(key for key in keys), nothing])
-
-
-def _details(endpoints: Iterable[Endpoint]) -> dict[tuple[str, ...], Endpoint]:
-    """Template of a collection's path -> the endpoint of one of its records; also by the collection's segment
-    alone, for lists of the same that are nested elsewhere (``/devices/{serial}``, ``/networks/{id}/devices``). Of
-    several (``/orders/{id}``, ``/orders/{number}``) the one by id."""
-    by_segment = {
-        endpoint.static_segments[-1:]: endpoint
-        for endpoint in endpoints
-        if len(endpoint.segments) == 2 and endpoint.ends_with_variable and endpoint.static_segments
-    }
-    by_id_last = sorted(
-        (endpoint for endpoint in endpoints if endpoint.ends_with_variable and endpoint.method == "get"),
-        key=lambda endpoint: word_noun(endpoint.variables[-1])[-1:] == ("id",),
-    )
-    return by_segment | {template_of(endpoint.segments[:-1]): endpoint for endpoint in by_id_last}
-
-
-def _paging_names(pagination: Pagination) -> frozenset[str]:
-    size = getattr(pagination, "size", None)
-    names = {getattr(pagination, "param", None), size.param if size else None}
-    return frozenset(name for name in names if name)
-
-
-def _cursor_names(cursor: Cursor | None) -> tuple[str, ...]:
-    return (cursor.filter.param,) if cursor is not None and cursor.filter.template == "{value}" else ()
-
-
-def _switches(endpoint: Endpoint, pagination: Pagination) -> list[str]:
-    """Boolean parameters that turn the chosen way of paging on (``usemarker``)."""
-    if not isinstance(pagination, CursorPagination):
-        return []
-    wanted = pagination.param.lower()
-    return [
-        param.name
-        for param in endpoint.params
-        if param.location == "query"
-        and param.type == "boolean"
-        and param.name.lower() in (f"use{wanted}", f"use_{wanted}")
-    ]
-
-
 # --- all streams together -------------------------------------------------------------------------
 
 
-def _readable(drafts: list[_Draft], omitted: list[Gap]) -> list[_Draft]:
+def _readable(drafts: list[Draft], omitted: list[Gap]) -> list[Draft]:
     """Leave out, with the reason, what demands something that cannot be supplied."""
     kept = []
     for draft in drafts:
@@ -323,11 +143,11 @@ def _readable(drafts: list[_Draft], omitted: list[Gap]) -> list[_Draft]:
     return kept
 
 
-def _omission(draft: _Draft, reason: str) -> Gap:
+def _omission(draft: Draft, reason: str) -> Gap:
     return Gap(subject=draft.endpoint.key, reason=reason, evidence=(draft.endpoint.evidence(""),))
 
 
-def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, ...]]]:
+def _places(drafts: list[Draft]) -> tuple[list[Place], dict[str, tuple[Param, ...]]]:
     """Each stream's place to be found, and what the config is asked for instead, by stream."""
     users = Counter((param.location, param.name) for draft in drafts for param in draft.demands.open)
     places, asked = [], {}
@@ -359,8 +179,8 @@ def _places(drafts: list[_Draft]) -> tuple[list[Place], dict[str, tuple[Param, .
 
 
 def _settled(
-    drafts: list[_Draft], places: list[Place], tree: Tree, omitted: list[Gap]
-) -> tuple[list[_Draft], list[Place]]:
+    drafts: list[Draft], places: list[Place], tree: Tree, omitted: list[Gap]
+) -> tuple[list[Draft], list[Place]]:
     kept_drafts, kept_places = [], []
     for draft, place in zip(drafts, places, strict=True):
         if place.name in tree.unresolved:
@@ -371,7 +191,18 @@ def _settled(
     return kept_drafts, kept_places
 
 
-def _stream(draft: _Draft, place: Place) -> Stream:
+def _cursor_beside(draft: Draft, configured: Container[str]) -> Decision[Cursor | None]:
+    """None that goes in a parameter which the config fills (an expression: a time is one part)."""
+    cursor = draft.cursor.value
+    if cursor is None or cursor.filter.param not in configured:
+        return draft.cursor
+    reason = f"{cursor.filter.param}, which could ask for what changed, is the user's to fill"
+    evidence = draft.endpoint.evidence(reason)
+    draft.gaps.append(Gap(subject=option_key(draft.name, "cursor"), reason=reason, evidence=(evidence,)))
+    return decide([candidate(None, 0.9, evidence)])
+
+
+def _stream(draft: Draft, place: Place) -> Stream:
     endpoint = draft.endpoint
     configured = {param.name: param.name for param in place.wanted if param.name in place.constants}
     queried = {name: f"{{{variable}}}" for name, variable in (configured | place.queried).items()}
@@ -400,7 +231,7 @@ def _stream(draft: _Draft, place: Place) -> Stream:
         selector=draft.selector,
         pagination=draft.pagination,
         primary_key=draft.key,
-        cursor=draft.cursor,
+        cursor=_cursor_beside(draft, configured),
         parent=parent,
         json_schema=decide([schema]),
     )
