@@ -10,7 +10,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-import nats.errors
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
@@ -21,6 +20,7 @@ from contracts.pipeline import PipelineState
 from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.log import PREVIOUS, Folded, append_decided
+from infra.runtime.patience import TROUBLES, insist
 from infra.runtime.service import Runtime, Setup
 from infra.runtime.timers import SEEN, set_timer
 from services.router.open_pipelines import open_pipelines
@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 _CLOCK_LOOK_S = 1.0
 _CLOCK_STEP_S = 0.5
-_RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-_TROUBLES = (Transient, TimeoutError, nats.errors.Error)
 T = TypeVar("T")
 
 
@@ -199,7 +197,7 @@ class Router:
             problems[pipeline] = str(error)
             logger.error("%s; it is looked at again in %g s", error, self._runtime.settings.unknown_retry_s)
             await msg.nak(delay=self._runtime.settings.unknown_retry_s)
-        except _TROUBLES as error:
+        except TROUBLES as error:
             logger.warning("pipeline %s is given back: %s", pipeline, error)
             await msg.nak()
         else:
@@ -208,16 +206,13 @@ class Router:
 
     async def _insist(self, what: str, operation: Callable[[], Awaitable[T]]) -> T:
         """Try again while the bus has trouble, until the process stops."""
-        attempt = 0
-        while True:
-            try:
-                return await operation()
-            except _TROUBLES as error:
-                if self._stopping:
-                    raise
-                logger.warning("the bus has trouble with %s, trying again: %r", what, error)
-            await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
-            attempt += 1
+
+        def in_trouble(error: Exception) -> None:
+            if self._stopping:
+                raise error
+            logger.warning("the bus has trouble with %s, trying again: %r", what, error)
+
+        return await insist(operation, in_trouble)
 
     @asynccontextmanager
     async def _alone(self, pipeline: str) -> AsyncIterator[None]:
