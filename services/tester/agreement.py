@@ -32,7 +32,7 @@ from contracts.simulation import (
     TimeField,
 )
 from infra.runtime.simulator.population import variables_of
-from services.tester.conformance.binding import ancestors_among, parents_of, path_values_of
+from services.tester.conformance.binding import ancestors_among, parents_of, path_values_of, renames_of
 from services.tester.conformance.plain_values import with_parents_named, with_values_named
 from services.tester.naming import configured, renamed, with_path_values
 from services.tester.paging import same_paging, with_paging
@@ -56,6 +56,7 @@ def agree(
     api, freed = renamed(api, configured(blueprint, parents, endpoints))
     selectors = ((stream.name, _option(stream, "selector", choices).value) for stream in blueprint.streams)
     api = with_values_named(api, {endpoints[name]: each.field for name, each in selectors if name in endpoints})
+    renames = renames_of(blueprint, choices, api, endpoints)
     changed = dict(api.endpoints)
     gaps: list[Check] = []
     for stream in blueprint.streams:
@@ -72,7 +73,7 @@ def agree(
             gaps.append(_gap(stream.name, "paging", f"how to page ({pagination.value.kind})", endpoint))
         if key in freed:
             gaps.append(_gap(stream.name, "parents", f"where {', '.join(freed[key])} is found", endpoint))
-        parent = _option(stream, "parent", choices)
+        parent = _named(_option(stream, "parent", choices), renames.get(stream.name, {}))
         nested = _with_parent(
             endpoint, parent.value, endpoints, changed, _outweighs(parent, endpoint.ground("parents"))
         )
@@ -101,6 +102,16 @@ def _option(stream: Stream, field: str, choices: Choices) -> Candidate[Any]:
     rank = choices.get(option_key(stream.name, field), 0)
     found: Candidate[Any] = decision.options[min(rank, len(decision.options) - 1)]
     return found
+
+
+def _named(parent: Candidate[Any], renames: Mapping[str, str]) -> Candidate[Any]:
+    """The parent, its bindings with the simulated API's names of the variables."""
+    if parent.value is None or not renames:
+        return parent
+    bindings = (
+        b.model_copy(update={"variable": renames.get(b.variable, b.variable)}) for b in parent.value.bindings
+    )
+    return parent.model_copy(update={"value": parent.value.model_copy(update={"bindings": tuple(bindings)})})
 
 
 def _outweighs(candidate: Candidate[Any], ground: Ground) -> bool:
@@ -213,7 +224,8 @@ def _with_parent(
     if not given:
         return endpoint
     last, there = given[-1], bindings.get(given[-1].variable)
-    shared = {name: name for name in variables_of(source.path) if name in names}
+    own = {binding.variable for binding in given}
+    shared = {name: name for name in variables_of(source.path) if name in names and name not in own}
     wanted = Source(endpoint=source.key, field=last.field, shared=shared)
     if there is not None and (wanted in there.sources or not outweighs):
         same_record = any((each.endpoint, each.field) == (source.key, last.field) for each in there.sources)

@@ -33,6 +33,7 @@ from services.tester.conformance import (
     parents_of,
     specify,
 )
+from services.tester.conformance.binding import renames_of, with_names
 from services.tester.naming import configured, fields_of
 from services.tester.package_tests.cases import read_ledger
 from services.tester.package_tests.fix import rewrite
@@ -143,7 +144,7 @@ def knowledge_of(package: Package) -> tuple[SimulatedApi, Knowledge, list[Check]
     parents = parents_of(blueprint, choices)
     known = Knowledge(
         endpoints=endpoints,
-        parents=parents,
+        parents=with_names(parents, renames_of(blueprint, choices, api, endpoints)),
         paging=paging_of(blueprint, choices),
         fields=fields_of(configured(blueprint, parents, endpoints)),
         opens=opens_of(blueprint, choices),

@@ -22,6 +22,7 @@ from contracts.simulation import (
 )
 from services.tester.agreement import agree
 from services.tester.conformance.binding import endpoints_of
+from services.tester.work import Package, knowledge_of
 from tests.support.blueprints import PAGINATIONS, UPDATED_SINCE, blueprint, child, stream
 
 KEY = "GET /things"
@@ -220,3 +221,27 @@ def test_a_value_in_a_path_stands_for_a_variable_that_is_anybodys_to_choose() ->
     changed, _ = agree(api, known, {}, endpoints)
     assert changed.endpoints[cards.key].path == "/boards/{id}/cards/all"
     assert [binding.variable for binding in changed.endpoints[cards.key].bindings] == ["id"]
+
+
+def test_a_variable_that_the_blueprint_calls_otherwise_is_the_one_in_its_place() -> None:
+    """``/tags/{id}/campaigns`` above ``/campaigns/{id}/notes``: two ids, of which the blueprint renames one."""
+    by_tag = Source(endpoint="GET /tags/{id}/campaigns", field=("id",))
+    by_list = Source(endpoint="GET /campaigns", field=("id",))
+    notes = endpoint("/campaigns/{id}/notes", bindings=(PathBinding(variable="id", sources=(by_list, by_tag)),))
+    campaigns = endpoint(
+        "/tags/{id}/campaigns",
+        bindings=(PathBinding(variable="id", sources=(Source(endpoint="GET /tags", field=("id",)),)),),
+    )
+    api = SimulatedApi(
+        title="x", endpoints={e.key: e for e in (endpoint("/tags"), endpoint("/campaigns"), campaigns, notes)}
+    )
+    known = blueprint(
+        stream("tags"),
+        child("campaigns", "tags", "/tags/{id}/campaigns", "id"),
+        child("notes", "campaigns", "/campaigns/{campaign_id}/notes", "campaign_id"),
+    )
+    package = Package({}, api, known)
+    changed, knowledge, _ = knowledge_of(package)
+    assert knowledge.parents["notes"] == {"id": "campaigns"}
+    (binding,) = changed.endpoints[notes.key].bindings
+    assert binding.sources[0].endpoint == by_tag.endpoint

@@ -151,6 +151,32 @@ def parents_of(blueprint: ApiBlueprint, choices: Choices) -> dict[str, dict[str,
     return found
 
 
+def renames_of(
+    blueprint: ApiBlueprint, choices: Choices, api: SimulatedApi, endpoints: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Stream -> the blueprint's name of a path variable -> the simulated API's, where they differ: of a parent's
+    ``{id}`` and a child's that is another, the blueprint calls one by another name."""
+    found = {}
+    for stream in blueprint.streams:
+        endpoint = api.endpoints.get(endpoints.get(stream.name, ""))
+        ours = _NAME.findall(_taken(stream, "request", choices).path)
+        theirs = _NAME.findall(endpoint.path) if endpoint is not None else []
+        names = {mine: name for mine, name in zip(ours, theirs, strict=False) if mine != name}
+        if names and len(ours) == len(theirs):
+            found[stream.name] = names
+    return found
+
+
+def with_names(
+    parents: Mapping[str, Mapping[str, str]], renames: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """``parents`` with the simulated API's names of path variables."""
+    return {
+        stream: {renames.get(stream, {}).get(variable, variable): parent for variable, parent in of.items()}
+        for stream, of in parents.items()
+    }
+
+
 def paging_of(blueprint: ApiBlueprint, choices: Choices) -> dict[str, tuple[str, ...]]:
     """Stream -> how it pages: the kind, and what it goes by besides."""
     found = {}
