@@ -238,3 +238,10 @@ class Capability(Frozen):
 
     service: str
     models: tuple[str, ...] = Field(min_length=1)
+
+
+class Presence(Frozen):
+    """An agent's answer to `subjects.PRESENCE`: the ids of the tasks that this process works on right now."""
+
+    service: str
+    tasks: tuple[str, ...]

@@ -22,6 +22,9 @@ REFILL = "refill."
 
 CANCELS = "live.*.cancel"
 PROGRESS = "live.*.progress"
+PRESENCE = "live.presence"
+"""Request and replies: every process of an agent says what it works on (`contracts.queries.Presence`)."""
+
 CAPABILITIES = "live.capabilities"
 """Request and reply: which agents have a model (`contracts.queries.Capability`). Nobody answers: none has."""
 

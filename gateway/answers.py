@@ -32,8 +32,8 @@ class WaitingStep(BaseModel):
 
 class PipelineAnswer(BaseModel):
     """``position`` facts so far; ``tasks`` is what should be running now, ``waiting`` what of it nobody works on,
-    ``approval`` the request to publish that a person has to answer. A fork shares the first ``forked_at`` facts of ``parent``. Of an ``imported`` pipeline
-    this is what was true elsewhere."""
+    ``approval`` the request to publish that a person has to answer. A fork shares the first ``forked_at`` facts of
+    ``parent``. Of an ``imported`` pipeline this is what was true elsewhere."""
 
     pipeline_id: str
     name: str

@@ -14,6 +14,7 @@ from contracts.pipeline import Status
 from contracts.queries import PipelinesQuery
 from gateway.answers import Events, PipelineAnswer, PipelineLine, PipelineList, StateAt, links
 from gateway.live import follow
+from gateway.presence import steps_that_wait
 from gateway.problems import not_found
 from gateway.routes import Id, TheBackend, TheParts
 
@@ -39,7 +40,8 @@ async def pipelines(
 @router.get("/{id}")
 async def pipeline(id: Id, parts: TheParts) -> PipelineAnswer:
     """What is true of a pipeline now."""
-    return PipelineAnswer.of(await parts.reads.state(id))
+    found = await parts.reads.state(id)
+    return PipelineAnswer.of(found, waiting=await steps_that_wait(parts.bus, found.state))
 
 
 @router.get("/{id}/events")

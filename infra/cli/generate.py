@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rich.console import Console
 
-from contracts.errors import Rejected
+from contracts.errors import ConnectorsError, Rejected
 from contracts.pipeline import PipelineState
 from infra.cli.client import Gateway
 from infra.cli.watch import Board
 from infra.runtime.stack import StackConfig, running_stack
+
+LOOK_EVERY_S = 5.0
 
 
 @contextlib.asynccontextmanager
@@ -33,12 +36,31 @@ async def gateway(url: str | None, config: StackConfig, console: Console) -> Asy
 async def watch(client: Gateway, live: str, console: Console) -> PipelineState:
     """Show a pipeline until its final fact; returns its last state."""
     with Board(console) as board:
-        async for message in client.follow(live):
-            if message.fact is not None:
-                board.fact(message.fact)
-            else:
-                board.progress(message.service, message.progress)
+        looking = asyncio.create_task(_look_for_waiting(client, live.removesuffix("/live"), board))
+        try:
+            async for message in client.follow(live):
+                if message.fact is not None:
+                    board.fact(message.fact)
+                else:
+                    board.progress(message.service, message.progress)
+        finally:
+            looking.cancel()
     return board.state
+
+
+async def _look_for_waiting(client: Gateway, pipeline: str, board: Board) -> None:
+    """Now and then: which steps does nobody work on? What is found twice was not just about to be taken."""
+    before: set[str] = set()
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            found = await client.ask(pipeline)
+        except ConnectorsError:
+            continue  # who follows the pipeline tells if the gateway stays away
+        steps = {step["task"] + step["service"]: step for step in found.get("waiting", ())}
+        for key in before & steps.keys():
+            board.waiting(steps[key]["service"], steps[key]["task"], steps[key]["why"])
+        before = set(steps)
 
 
 def split_source(source: str | None) -> tuple[Path | None, str | None]:

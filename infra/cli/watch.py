@@ -13,6 +13,7 @@ from contracts.envelope import Envelope
 from contracts.events import PipelineForked
 from contracts.pipeline import PipelineState, Status, evolve, outstanding
 from infra.cli.describe import Line, describe
+from infra.runtime import clock
 
 _STYLE = {"plain": "", "good": "green", "bad": "red", "wait": "yellow"}
 _MARK = {"plain": "·", "good": "✓", "bad": "✗", "wait": "→"}
@@ -25,6 +26,7 @@ class Board:
         self._console = console
         self._live = Live(console=console, refresh_per_second=8, transient=True)
         self._progress: dict[str, str] = {}
+        self._told_waiting: set[tuple[str, str]] = set()
         self._began: float | None = None
         self.state = PipelineState()
 
@@ -57,6 +59,13 @@ class Board:
         if service in self._progress:
             self._progress[service] = message
             self._refresh()
+
+    def waiting(self, service: str, task: str, why: str) -> None:
+        """Say, once for each task and reason, that nobody works on it."""
+        if (task, why) not in self._told_waiting:
+            self._told_waiting.add((task, why))
+            now = clock.epoch_s()
+            self._print(now - (self._began or now), Line(service, f"waits: {why}", "wait"))
 
     def _print(self, seconds: float, line: Line) -> None:
         text = Text.assemble(

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import nats.errors
+from faststream.nats import NatsMessage
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
@@ -22,6 +23,7 @@ from contracts.envelope import Envelope, UnknownFact, event_id, wrap
 from contracts.errors import Permanent
 from contracts.events import Fact
 from contracts.pipeline import Task, open_task, startable
+from contracts.queries import Presence
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.attempt import Attempts, Ended, failed
@@ -58,11 +60,16 @@ class AgentLoop:
         """Consume this agent's facts, hear cancels, and give work back at the end."""
         self._runtime.subscribe(self.on_message, slots=self._settings.slots)
         self._runtime.listen(subjects.CANCELS, self.on_cancel)
+        self._runtime.broker.subscriber(subjects.PRESENCE)(self.on_presence)
         self._runtime.on_stop.append(self.hand_back)
 
     async def on_cancel(self, msg: Msg) -> None:
         """Somebody cancelled a pipeline: stop its work here. Whether it really is cancelled, the log says."""
         self._attempts.end(Ended.CANCELLED, msg.subject.split(".")[1])
+
+    async def on_presence(self, message: NatsMessage) -> bytes:
+        """Somebody asks who is there: this process, and what it works on."""
+        return Presence(service=self._service, tasks=tuple(self._active)).model_dump_json().encode()
 
     async def hand_back(self) -> None:
         """The process ends: stop all work; each handler gives its message back at once."""

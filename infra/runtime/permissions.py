@@ -35,6 +35,7 @@ def permissions(service: Service) -> Permissions:
     """The permissions of one service's user."""
     own = tuple(subjects.any_pipeline(fact) for fact in FACES[service].emits)
     publish = (*own, *_provisioning(service), *_reading(service), *_EXTRA_PUBLISH.get(service, ()))
+    asked = (subjects.PRESENCE,) if service in _AGENTS else ()
     if service in _AGENTS:
         publish = (
             *publish,
@@ -44,8 +45,8 @@ def permissions(service: Service) -> Permissions:
         )
     return Permissions(
         publish=publish,
-        subscribe=(f"_INBOX.{service.value}.>", subjects.CANCELS, *_EXTRA_SUBSCRIBE.get(service, ())),
-        replies=service is Service.EVENT_STORE,
+        subscribe=(f"_INBOX.{service.value}.>", subjects.CANCELS, *asked, *_EXTRA_SUBSCRIBE.get(service, ())),
+        replies=service is Service.EVENT_STORE or bool(asked),
     )
 
 
@@ -61,6 +62,7 @@ _EXTRA_PUBLISH: dict[Service, tuple[str, ...]] = {
         subjects.CANCELS,
         subjects.query("*"),
         subjects.CAPABILITIES,
+        subjects.PRESENCE,
         subjects.imported("*", ">"),  # whatever was said elsewhere: nobody acts on it
     ),
 }
