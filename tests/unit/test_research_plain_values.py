@@ -32,6 +32,8 @@ PAGED = (query("startAt", "integer"), query("maxResults", "integer"))
         ("/search/id", get(obj(issueIds=array(NUMBER), nextPageToken="string")), ("issueIds", "issue_id")),
         ("/users", get(obj(ids=array(NUMBER), next_cursor="string"), query("cursor")), ("ids", "id")),
         ("/event-types", get(obj(event_types=array(TEXT), errors=array(THING))), ("event_types", "event_type")),
+        ("/keys", get(obj(response=obj(tokens=array(TEXT)))), ("response", "tokens", "token")),
+        ("/errors", get(obj(errors=array(TEXT))), ("errors", "error")),
         ("/rates", get(obj(result=obj(rates=array({"type": "number"})))), ("result", "rates", "rate")),
     ],
 )

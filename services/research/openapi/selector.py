@@ -91,18 +91,22 @@ def _is_record_array(schema: dict[str, Any]) -> bool:
 
 def _array(endpoint: Endpoint, schema: dict[str, Any], path: JsonPath, *, alone: bool) -> Found:
     items, name = schema.get("items", {}), path[-1]
-    bonus = _bonus(endpoint, path)
-    score = 0.5 + (0.15 if alone else 0.0) + bonus
+    named = _is_named(endpoint, name)
+    score = 0.5 + (0.15 if alone else 0.0) + _bonus(endpoint, path)
     if is_plain(items):
         field = field_name(endpoint, "" if name.lower() in _KNOWN else name)
         selector, record = Selector(path=path, field=field), as_record(items, field)
-        aside = bonus < 0 or bool(_COMPLAINTS & set(words(name)))
-        return Found(selector, score - _PLAIN, record, _is_named(endpoint, name), alone, aside)
+        return Found(selector, score - _PLAIN, record, named, alone, not named and _is_aside(words(name)))
     if type_of(items) not in ("object", ""):
         score -= _PLAIN
     elif not items.get("properties"):
         score -= 0.05
-    return Found(Selector(path=path), score, items, _is_named(endpoint, name), alone)
+    return Found(Selector(path=path), score, items, named, alone)
+
+
+def _is_aside(own: tuple[str, ...]) -> bool:
+    """``errorMessages`` and ``parameters`` are no list that anybody asked for."""
+    return not own or own[-1] in _SIDECARS or bool(_COMPLAINTS & set(own))
 
 
 def _bonus(endpoint: Endpoint, path: JsonPath) -> float:

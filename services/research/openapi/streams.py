@@ -129,9 +129,10 @@ def _judge_plain_values(endpoint: Endpoint, best: Found, fields: PagingFields) -
     if endpoint.from_example and _DATA_IN_A_NAME.search(name):
         return f"its list of plain values is shown under what looks like an id ({name})"
     paged = page_params(endpoint).any or packed_paging(endpoint) is not None or fields.any
-    reasons = ["paged"] * paged + ["named after the resource"] * best.named + ["nothing else beside it"]
-    confidence = min(0.6 + 0.15 * paged + 0.15 * best.named + 0.3 * (best.score + 0.05), 0.9)
-    return ListEndpoint(endpoint, [best], confidence, f"a list of plain values: {', '.join(reasons)}")
+    told = {"paged": paged, "named after the resource": best.named, "nothing else beside it": True}
+    reasons = ", ".join(reason for reason, so in told.items() if so)
+    confidence = 0.6 + 0.15 * paged + 0.15 * best.named
+    return ListEndpoint(endpoint, [best], confidence, f"a list of plain values: {reasons}")
 
 
 def _fetches_one(endpoint: Endpoint, fields: PagingFields) -> bool:
