@@ -23,8 +23,8 @@ from infra.runtime.logs import redact
 
 logger = logging.getLogger(__name__)
 
-GRACE_S = 1.5
-"""How long an attempt may clean up after it was told to stop; then it is left behind."""
+GRACE_S = 1.0
+"""How long an attempt may clean up after it was told to stop; then it is left behind. All of a cancel takes 2 s."""
 
 _MAX_TEXT = 500
 

@@ -15,15 +15,19 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+from rich.console import Console
 
 from contracts import events as e
 from contracts import subjects
 from contracts.artifacts import ArtifactRef
 from contracts.envelope import Envelope
+from contracts.errors import Rejected
 from contracts.exchange import BLOBS, FACTS, MANIFEST
 from contracts.pipeline import Status
 from contracts.services import AGENTS, Service
 from gateway.settings import Settings
+from infra.cli.control import Options
+from infra.cli.exchange import export, import_
 from infra.runtime.bus import Bus, connect
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.permissions import ADMIN
@@ -181,6 +185,19 @@ async def test_an_imported_open_pipeline_starts_no_work(sites: tuple[Site, Site]
     await append(here.bus, events[0].pipeline, e.PipelineCancelRequested())
     later = await imported(there, await exported(here, events[0].pipeline))
     assert (later["known"], later["facts"]) == (facts, 1)
+
+
+async def test_the_command_line_writes_a_whole_file_or_none(sites: tuple[Site, Site], tmp_path: Path) -> None:
+    here, there = (Options(str(site.client.base_url), tmp_path) for site in sites)
+    await lived(sites[0].bus, 6)
+    out = Console(file=io.StringIO(), width=200)
+    assert await export(pipeline_id(6), tmp_path / "a.zip", here, out) == 0
+    assert await import_(tmp_path / "a.zip", there, out) == 0
+    assert isinstance(out.file, io.StringIO)
+    assert "12 facts and 4 artifacts" in out.file.getvalue()
+    with pytest.raises(Rejected, match="there is no pipeline"):
+        await export("0" * 32, tmp_path / "b.zip", here, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 async def test_lost_artifacts_are_told_and_do_not_hold_up(sites: tuple[Site, Site]) -> None:
