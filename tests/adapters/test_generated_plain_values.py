@@ -132,7 +132,7 @@ async def test_kit_finds_values_that_are_lost_or_of_another_parent(
     made: Made, sockets: Path, tmp_path: Path
 ) -> None:
     pages = "src/source_acme/pages.py"
-    tree = compile_connector(made.blueprint, {}, frozenset())
+    tree = dict(compile_connector(made.blueprint, {}, frozenset()))
     for right, wrong in (
         (b"for value in values]", b"for value in values[1:]]"),
         (b"variables[variable]", b'"another"'),
