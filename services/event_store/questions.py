@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import nats.errors
@@ -17,6 +18,7 @@ from contracts.errors import Transient
 from contracts.queries import QUERIES, Answer, Query, Refusal, VerifyQuery
 from services.event_store.database import read
 from services.event_store.database.histories import histories
+from services.event_store.database.snapshots import Snapshots
 from services.event_store.verify import Verifier
 from services.event_store.watermark import Watermark
 
@@ -52,6 +54,8 @@ class Questions:
         self._min_seq_timeout_s = min_seq_timeout_s
         self._max_answer_bytes = max_answer_bytes
         self._slots = asyncio.Semaphore(READERS)
+        state = partial(read.state, snapshots=Snapshots())
+        self._read: dict[str, Callable[[Engine, Any], BaseModel]] = {**_READ, "state": state}
 
     async def answer(self, name: str, payload: bytes) -> bytes:
         """The `Answer` to question ``name`` as JSON; whatever goes wrong is a `Refusal` in it."""
@@ -86,7 +90,7 @@ class Questions:
             if name == "counts":
                 result: BaseModel = read.counts(self._engine, self._watermark.problem)
             else:
-                result = _READ[name](self._engine, query)
+                result = self._read[name](self._engine, query)
         except read.NotHere as error:
             return _refuse("not_found", str(error))
         except (UnknownFact, ValidationError) as error:

@@ -27,6 +27,7 @@ from contracts.queries import (
 from services.event_store.database import read
 from services.event_store.database.copy import Copy, Message
 from services.event_store.database.engine import open_engine
+from services.event_store.database.snapshots import EVERY, Snapshots
 from services.event_store.errors import Diverged, Gap
 from tests.support.facts import START, interleaved, life, pipeline_id, subject
 from tests.support.postgres import NoPostgres, postgres
@@ -307,3 +308,35 @@ def test_forks_of_each_other_end(engine: Engine) -> None:
     Copy(engine).append(messages([*forked(1, parent=2, at=9), *forked(2, parent=1, at=9)]))
     for number in (1, 2):
         assert read.history(engine, HistoryQuery(pipeline=pipeline_id(number))).position <= 5
+
+
+def test_state_from_a_snapshot_is_the_state_from_the_beginning(engine: Engine) -> None:
+    events = life(pipeline_id(1))
+    late = [events[5].model_copy(update={"id": f"late {n}"}) for n in range(3 * EVERY)]
+    long = [*events[:6], *late, *events[6:]]
+    copy, snapshots = Copy(engine), Snapshots(kept=2)
+    copy.append(messages(long))
+    positions = [len(long), 3, EVERY - 1, EVERY, EVERY + 1, 2 * EVERY + 7, len(long) - 1, len(long)]
+
+    for at in positions:
+        query = StateQuery(pipeline=pipeline_id(1), at=at)
+        asked = read.state(engine, query, snapshots)
+        assert asked == read.state(engine, query)
+        assert asked.state == fold(long[:at])
+        assert (asked.submitted, asked.updated, asked.sequence) == (long[0].time, long[at - 1].time, at)
+
+
+def test_snapshots_are_used_and_few(engine: Engine) -> None:
+    snapshots = Snapshots(kept=2)
+    events = life(pipeline_id(1))
+    copy = Copy(engine)
+    copy.append(messages([events[0], *(events[0] for _ in range(4 * EVERY))]))
+    query = StateQuery(pipeline=pipeline_id(1), at=4 * EVERY)
+
+    read.state(engine, query, snapshots)
+
+    kept = [snapshots.before(pipeline_id(1), n * EVERY) for n in range(1, 5)]
+    assert [moment.state.position if moment else 0 for moment in kept] == [0, 0, 3 * EVERY, 4 * EVERY]
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM events"))
+    assert read.state(engine, query, snapshots).position == 4 * EVERY

@@ -11,7 +11,19 @@ from pathlib import Path
 
 from tests.benchmarks.report import Report
 
-NAMES = ("extraction", "spec", "memory", "latency", "compile_time", "overhead", "large_document")
+NAMES = (
+    "extraction",
+    "spec",
+    "memory",
+    "latency",
+    "compile_time",
+    "overhead",
+    "large_document",
+    "fold",
+    "append",
+    "past",
+    "replay",
+)
 
 
 def main() -> None:

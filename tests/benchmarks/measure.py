@@ -35,6 +35,8 @@ class Contender:
     command: Sequence[str | Path]
     count: Count
     env: Mapping[str, str] = field(default_factory=dict)
+    ends: Sequence[int] = (0,)
+    """Exit codes of a run that did its work."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def run_once(contender: Contender, expected: int, timeout_s: float = 600.0) -> R
         run, code = _execute(contender, folder, timeout_s)
         if run.wall_s >= timeout_s:
             raise WrongOutput(f"{contender.name}: not done after {timeout_s:g} s")
-        found = contender.count(folder / _OUTPUT) if code == 0 else None
+        found = contender.count(folder / _OUTPUT) if code in contender.ends else None
         if found != expected:
             ends = ((folder / name).read_bytes()[-_ERRORS_SHOWN:] for name in (_OUTPUT, _ERRORS))
             said = b"".join(ends).decode(errors="replace")

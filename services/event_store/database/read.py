@@ -28,6 +28,7 @@ from contracts.queries import (
 from services.event_store.database.copy import ARTIFACTS, MISSING, PIPELINES
 from services.event_store.database.ledger import ledgers
 from services.event_store.database.lineage import EVENTS, facts
+from services.event_store.database.snapshots import Snapshots
 
 MISSING_SHOWN = 20
 
@@ -48,8 +49,8 @@ def history(engine: Engine, query: HistoryQuery) -> HistoryPage:
     return HistoryPage(events=tuple(events), next=last if last < position else None, position=position)
 
 
-def state(engine: Engine, query: StateQuery) -> StateAnswer:
-    """The fold of the first ``at`` facts.
+def state(engine: Engine, query: StateQuery, snapshots: Snapshots | None = None) -> StateAnswer:
+    """The fold of the first ``at`` facts, from the last of ``snapshots`` on.
 
     Raises:
         NotHere: no such pipeline, or it has fewer facts.
@@ -60,9 +61,13 @@ def state(engine: Engine, query: StateQuery) -> StateAnswer:
         at = query.at or position
         if at > position:
             raise NotHere(f"pipeline {query.pipeline} has {position} facts, there is none at {at}")
-        rows = list(facts(connection, query.pipeline, upto=at))
-    events = [Envelope.decode(row.payload) for row in rows]
-    return StateAnswer.of(query.pipeline, events, rows[-1].sequence)
+        known = snapshots or Snapshots()
+        begun = known.before(query.pipeline, at)
+        rows = facts(connection, query.pipeline, after=begun.state.position if begun else 0, upto=at)
+        moment = known.play(query.pipeline, begun, rows)
+    if moment is None:
+        raise NotHere(f"the copy lacks the facts of pipeline {query.pipeline}")
+    return moment.answer()
 
 
 def pipelines(engine: Engine, query: PipelinesQuery) -> PipelinesPage:
