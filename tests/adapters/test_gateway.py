@@ -633,4 +633,6 @@ async def test_the_page_and_the_api_description_are_served(client: httpx2.AsyncC
     text = json.dumps(document)
     names = {name.split('"')[0] for name in text.split("#/components/schemas/")[1:]}
     assert names <= document["components"]["schemas"].keys()
-    assert (await client.get("/readyz")).json()["ready"] is True
+    async with asyncio.timeout(10):
+        while not (await client.get("/readyz")).json()["ready"]:
+            await asyncio.sleep(0.05)
