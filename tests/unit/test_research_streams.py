@@ -206,6 +206,14 @@ def test_one_record_in_the_envelope_of_its_list_is_no_stream() -> None:
     assert "GET /Invoices" not in reasons
 
 
+def test_an_object_with_a_uuid_under_a_marked_name_is_a_thing_of_its_own() -> None:
+    marked = obj(**{"$id": {"type": "string", "format": "uuid"}, "$type": "string", "$scope": "string"})
+    marked["properties"]["cards"] = array(THING)
+    assert "one object" in omitted({"/cards": get(marked)})["GET /cards"]
+    numbered = obj(**{"$id": "string", "$type": "string", "cards": array(THING)})
+    assert "GET /cards" not in omitted({"/cards": get(numbered)})
+
+
 @pytest.mark.parametrize(
     "path", ["/issue/picker", "/jql/suggestions", "/field/suggestions/search", "/autocomplete"]
 )

@@ -178,16 +178,21 @@ def _envelope_score(endpoint: Endpoint, best: Found, fields: PagingFields) -> tu
     return score, ", ".join(reasons)
 
 
+def _has_uuid(schema: dict[str, Any]) -> bool:
+    """A ``$id`` that is a UUID identifies a thing, while that of an envelope numbers or links it."""
+    members = schema.get("properties", {})
+    return any(words(name) == ("id",) and member.get("format") == "uuid" for name, member in members.items())
+
+
 def _own_fields(schema: dict[str, Any], path: JsonPath) -> list[str]:
     """Names beside the records and beside what they are in, that are neither bookkeeping nor containers on the
-    way."""
+    way. A mark before them says that they are the envelope's, where that is no thing of its own."""
+    marks = () if _has_uuid(schema) else ("@", "$", "_")
     return [
         name
         for depth in range(len(path) or 1)
         for name in at_path(schema, path[:depth]).get("properties", {})
-        if name != (path[depth] if path else None)
-        and not name.startswith(("@", "$", "_"))
-        and not _keeps_books(name)
+        if name != (path[depth] if path else None) and not name.startswith(marks) and not _keeps_books(name)
     ]
 
 
