@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import httpx2
 from contracts import subjects
 from contracts.pipeline import PipelineState
 from infra.runtime.bus import Bus
+from infra.runtime.patience import insist
 from tests.chaos.agents import read_journals
 from tests.chaos.judge import Message, Seen
 from tests.chaos.plays import Play
@@ -26,29 +27,34 @@ async def look(data: Path, accepted: dict[str, Play], bus: Bus, http: httpx2.Asy
     """Everything, once the copy has come as far as the stream; if it does not within `CATCH_UP_S`, as it is then.
 
     Raises:
-        Transient: the bus does not answer.
+        TimeoutError: the bus does not answer.
     """
     stream = await _stream(bus)
     database = data / "event_store" / "events.db"
     await _caught_up(database, stream[-1].sequence if stream else 0)
     states = await _states(http, {message.subject.split(".", 2)[1] for message in stream})
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
         rows = copy.execute("SELECT sequence, subject, payload FROM events ORDER BY sequence").fetchall()
         artifacts = dict(copy.execute("SELECT sha256, content FROM artifacts"))
     return Seen(accepted, stream, rows, states, artifacts, read_journals(data))
 
 
 async def _stream(bus: Bus) -> Sequence[Message]:
-    stored = await bus.reader.since(subjects.EVENTS_STREAM, subjects.ALL_EVENTS)
+    async with asyncio.timeout(CATCH_UP_S):
+        stored = await insist(lambda: bus.reader.since(subjects.EVENTS_STREAM, subjects.ALL_EVENTS), _wait)
     return [
         Message(one.sequence, one.subject, one.data, datetime.fromisoformat(one.headers["Nats-Time-Stamp"]))
         for one in stored
     ]
 
 
+def _wait(error: Exception) -> None:
+    """The bus may have been the last to be killed, too."""
+
+
 async def _caught_up(database: Path, last: int) -> None:
     for _ in range(int(CATCH_UP_S / AGAIN_S)):
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
             (found,) = copy.execute("SELECT max(sequence) FROM events").fetchone()
         if (found or 0) >= last:
             return
@@ -60,9 +66,10 @@ async def _states(http: httpx2.AsyncClient, pipelines: Iterable[str]) -> dict[st
     found: dict[str, PipelineState] = {}
     for pipeline in pipelines:
         for _ in range(int(CATCH_UP_S / AGAIN_S)):
-            answer = await http.get(f"/pipelines/{pipeline}/state")
-            if answer.status_code == 200:
-                found[pipeline] = PipelineState.model_validate(answer.json()["state"])
-                break
+            with contextlib.suppress(httpx2.TransportError):  # it may have been the last to be killed
+                answer = await http.get(f"/pipelines/{pipeline}/state")
+                if answer.status_code == 200:
+                    found[pipeline] = PipelineState.model_validate(answer.json()["state"])
+                    break
             await asyncio.sleep(AGAIN_S)
     return found

@@ -6,11 +6,16 @@ from pathlib import Path
 
 from tests.chaos.run import Chaos, run
 
+SEED = 1570
+"""It kills an agent, the bus, the router and two more agents in its first two seconds."""
+
 
 async def test_random_kills_lose_nothing(tmp_path: Path) -> None:
     told: list[str] = []
-    outcome = await run(Chaos(seed=4, pipelines=10, folder=tmp_path, every_s=0.8, limit_s=45), told.append)
+    chaos = Chaos(seed=SEED, pipelines=10, folder=tmp_path, every_s=0.7, limit_s=10)
+    outcome = await run(chaos, told.append)
 
     verdict = outcome.verdict
     assert (verdict.lost, verdict.duplicated, verdict.divergent) == ((), (), ()), told
-    assert outcome.kills.total() >= 3
+    assert outcome.kills["nats-server"] >= 1
+    assert outcome.kills.total() >= 2
