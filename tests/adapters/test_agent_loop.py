@@ -363,7 +363,7 @@ async def test_work_longer_than_ack_wait_is_delivered_once(bus: Bus, settings: B
         return ANSWER
 
     researcher = Researcher(work)
-    quick = settings.model_copy(update={"ack_wait_s": 0.6})
+    quick = settings.model_copy(update={"ack_wait_s": 0.6, "slots": 2})  # the other one would take it
     async with running(researcher.agent, quick):
         pipeline = await submit(bus)
         await fact_of(bus, pipeline, ResearchCompleted)
