@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from contracts.artifacts import ArtifactRef
+from contracts.artifacts import ArtifactRef, references
 from contracts.envelope import Envelope
 from contracts.events import AgentFailed
 from contracts.pipeline import PipelineState, fold
 from contracts.services import AGENTS
-from services.event_store.archive import references
 from tests.chaos.agents import Begun
 from tests.chaos.plays import Ending, Play, undisturbed
 
