@@ -27,7 +27,7 @@ from services.event_store.settings import Settings as StoreSettings
 from tests.support.browser import Tab, browsing, find_browser
 from tests.support.facts import life, pipeline_id
 from tests.support.gateway import running_gateway
-from tests.support.nats import append
+from tests.support.nats import append, fact_of
 
 BROWSER = find_browser()
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on PATH to see the page with")
@@ -132,6 +132,20 @@ async def test_a_cancel_is_asked_about_first_and_done(client: httpx2.AsyncClient
     assert "Cancel" not in await tab.text("main")
     facts = [event.type for _, event in await bus.log.history(pipeline)]
     assert facts == ["pipeline.submitted", "pipeline.cancel_requested"]
+    assert tab.complaints == []
+
+
+async def test_publishing_is_approved_with_a_click(client: httpx2.AsyncClient, bus: Bus, tab: Tab) -> None:
+    events = life(pipeline_id(1), artifact=await bus.artifacts.put(b"{}", "application/json"))[:9]
+    for last, event in enumerate(events):
+        await bus.log.append(event, expected_last=last)
+    request = e.ApprovalRequested(outcome="success")
+    asked = await append(bus, pipeline_id(1), request, source="router", causation=events[-1].id)
+    await tab.open(f"{client.base_url}/#{pipeline_id(1)}")
+    await tab.until("main", "waits for your approval")
+    await tab.evaluate(CLICK % "'Publish'")
+    granted = await fact_of(bus, pipeline_id(1), e.ApprovalGranted)
+    assert granted.data["request"] == asked.id
     assert tab.complaints == []
 
 
