@@ -48,6 +48,21 @@ async def test_killed_process_loses_its_task_to_another_after_ack_wait(
         await fact_of(bus, pipeline, ResearchCompleted)
 
 
+async def test_process_keeps_long_work_by_its_heartbeats(
+    bus: Bus, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with tiny_agent(tmp_path, nats_server, CONNECTORS_ACK_WAIT_S="1") as agent:
+        pipeline = await submit(bus)
+        await until((tmp_path / "started").exists)
+        await asyncio.sleep(3)
+        (tmp_path / "release").touch()
+        await fact_of(bus, pipeline, ResearchCompleted)
+        delivered = (await bus.js.consumer_info("EVENTS", "research")).delivered
+        assert delivered is not None
+        assert delivered.consumer_seq == 1
+        assert await agent.stop() == 0
+
+
 async def test_service_waits_for_a_bus_that_is_not_there_yet(tmp_path: Path) -> None:
     server = NatsServer(tmp_path / "nats")
     await server.start()
