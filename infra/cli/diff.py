@@ -52,7 +52,7 @@ async def diff(
     Raises:
         Rejected: no such pipeline, or fewer facts.
     """
-    async with reach(url, data) as gateway:
+    async with reach(url, data, in_trouble=True) as gateway:
         found = await compare(gateway, pipeline, before, after)
     if as_json:
         _print_json(found, out)

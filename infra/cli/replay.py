@@ -76,7 +76,7 @@ async def replay_one(pipeline: str, options: Options, out: Console) -> int:
         Rejected: there is no such pipeline, or it cannot be played.
     """
     playing = Playing(pipeline, Play(pipeline, options.revise()), keep=True)
-    async with reach(options.url, options.data) as gateway:
+    async with reach(options.url, options.data, in_trouble=True) as gateway:
         async for recorded in facts_of(gateway, pipeline):
             playing.add(History(pipeline=pipeline, facts=(recorded,)))
     played = playing.result()
@@ -94,7 +94,10 @@ async def replay_all(options: Options, out: Console, err: Console) -> int:
     """Play the whole history, one pipeline after another, and print where each leaves it."""
     tally, revise, began = Tally(), options.revise(), monotonic()
     rows = Rows(out, options.show, options.as_json)
-    async with reach(options.url, options.data) as gateway, aclosing(all_histories(gateway)) as histories:
+    async with (
+        reach(options.url, options.data, in_trouble=True) as gateway,
+        aclosing(all_histories(gateway)) as histories,
+    ):
         with err.status("playing") as status:
             async for pipeline, played in _played(histories, revise):
                 if isinstance(played, str):

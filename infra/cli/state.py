@@ -42,7 +42,7 @@ async def state(pipeline: str, options: Options, out: Console) -> int:
     Raises:
         Rejected: no such pipeline, or fewer facts.
     """
-    async with reach(options.url, options.data) as gateway:
+    async with reach(options.url, options.data, in_trouble=True) as gateway:
         now = await state_at(gateway, pipeline, options.at)
         then = await state_at(gateway, pipeline, options.since) if options.since is not None else None
         refs = references(now.state)

@@ -102,8 +102,8 @@ class Compared(Frozen):
 class Replayed(Frozen):
     """One pipeline, played.
 
-    ``decisions`` were compared and are the same, up to ``difference``, the first that is not; ``rest`` is the
-    recorded work from there on. ``pending`` is what today's router would say now, where the log has nothing yet and
+    ``decisions`` were compared, up to ``difference``, the first that is not the same; ``rest`` is the recorded work
+    from there on. ``pending`` is what today's router would say now, where the log has nothing yet and
     the recorded policy would say it too. ``status`` is the recorded one, as today's code folds it.
     """
 

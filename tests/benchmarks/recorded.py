@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from contracts import events as e
@@ -40,7 +41,7 @@ def _moved(fact: Envelope, pipeline: str) -> Envelope:
 def interleaved(pipelines: int) -> Iterator[Envelope]:
     """The facts as they come in: some pipelines side by side."""
     source = lives(pipelines)
-    running = [iter(life) for life, _ in zip(source, range(_SIDE_BY_SIDE), strict=False)]
+    running = [iter(life) for life in islice(source, _SIDE_BY_SIDE)]
     while running:
         for life in list(running):
             fact = next(life, None)
