@@ -28,6 +28,8 @@ STAMPS = frozenset({"policy_hash", "code_version"})
 WORDS = frozenset({"reason", "where"})
 """Told to people: a failure in other words is the same decision."""
 
+_ASIDE = STAMPS | WORDS
+_EXCLUDED = set(_ASIDE)
 _TODAY = "today"
 _DECISIONS = frozenset(fact.TYPE for fact in ROUTER.emits)
 
@@ -58,12 +60,7 @@ class Work(Frozen):
     seconds: float = 0.0
 
     def plus(self, other: Work) -> Work:
-        return Work(
-            steps=self.steps + other.steps,
-            rounds=self.rounds + other.rounds,
-            retries=self.retries + other.retries,
-            seconds=self.seconds + other.seconds,
-        )
+        return self.changed({name: value + getattr(other, name) for name, value in vars(self).items()})
 
 
 class Effect(StrEnum):
@@ -155,7 +152,7 @@ class Play:
     def result(self) -> Replayed:
         """What came of it. A difference may also be that today's policy would not wait now."""
         difference = self.difference or self._unrecorded()
-        due = self._decided(self.policy) if difference is None else []
+        due = self._first(self.policy) if difference is None else None
         return Replayed(
             pipeline=self._pipeline,
             name=self.state.name,
@@ -165,7 +162,7 @@ class Play:
             work=self._work,
             difference=difference,
             rest=self._rest,
-            pending=due[0] if due else None,
+            pending=due if due and due.type else None,
         )
 
     @property
@@ -184,19 +181,20 @@ class Play:
         if envelope.type not in _DECISIONS:
             return self._unrecorded()
         fact = envelope.fact()
-        stamp = {key: vars(fact).get(key, "") for key in STAMPS}
         by_hand = isinstance(fact, e.Decided) and not fact.policy_hash
         if by_hand or envelope.id in self._seen:
             return None
         self._seen.add(envelope.id)
         recorded = _said(fact)
-        due = self._decided(self.policy)
-        if isinstance(fact, e.TimerElapsed):
-            waits = any(timer.id == fact.timer for timer in timers(self.state, self.policy))
-            today = recorded if waits else self._first(self.policy)
-        else:
-            today = next((one for one in due if recorded.same(one)), None) or self._first(self.policy)
+        today = recorded if self._agrees(fact) else self._first(self.policy)
+        stamp = {key: vars(fact).get(key, "") for key in STAMPS}
         return Compared(position=self.state.position + 1, recorded=recorded, today=today, **stamp)
+
+    def _agrees(self, fact: e.Fact) -> bool:
+        """Whether today's router may decide the same now; of several decisions that are due, any may be first."""
+        if isinstance(fact, e.TimerElapsed):
+            return any(timer.id == fact.timer for timer in timers(self.state, self.policy))
+        return any(_alike(fact, one.fact) for one in decide(self.state, self.policy, code_version=_TODAY))
 
     def _unrecorded(self) -> Compared | None:
         """Where the log has no decision, what the recorded router would have said is today's code with the recorded
@@ -208,13 +206,10 @@ class Play:
             return None
         return Compared(position=self.state.position + 1, recorded=recorded, today=today)
 
-    def _decided(self, policy: Policy) -> list[Said]:
-        return [_said(decision.fact) for decision in decide(self.state, policy, code_version=_TODAY)]
-
     def _first(self, policy: Policy) -> Said:
         """The router appends one decision at a time."""
-        due = self._decided(policy)
-        return due[0] if due else Said(text=_waiting(self.state, policy))
+        due = decide(self.state, policy, code_version=_TODAY)
+        return _said(due[0].fact) if due else Said(text=_waiting(self.state, policy))
 
     # --- work -----------------------------------------------------------------------------------
 
@@ -242,8 +237,16 @@ def _is_round(service: Service, mode: str | None, state: PipelineState) -> bool:
     return mode in _REPAIRS or (service is Service.RESEARCH and state.counters.researches > 0)
 
 
+def _alike(one: e.Fact, other: e.Fact) -> bool:
+    """Whether they decide the same: equal but for stamps and words."""
+    if type(one) is not type(other):
+        return False
+    theirs = vars(other)
+    return all(value == theirs[name] for name, value in vars(one).items() if name not in _ASIDE)
+
+
 def _said(fact: e.Fact) -> Said:
-    data = fact.model_dump(mode="json", exclude={*STAMPS, *WORDS})
+    data = fact.model_dump(mode="json", exclude=_EXCLUDED)
     return Said(type=fact.TYPE, data=data, text=spell(fact))
 
 
