@@ -7,12 +7,10 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 import pytest_asyncio
 from rich.console import Console
@@ -28,18 +26,12 @@ from contracts.services import AGENTS, Service
 from gateway.settings import Settings
 from infra.cli.control import Options
 from infra.cli.exchange import export, import_
-from infra.runtime.bus import Bus, connect
-from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
-from infra.runtime.provision import provision
-from infra.runtime.service import serving
-from services.event_store.handler import store
-from services.event_store.settings import Settings as StoreSettings
+from infra.runtime.bus import Bus
 from tests.support.facts import life, pipeline_id
-from tests.support.gateway import running_gateway
-from tests.support.graph import Stage, routing, stage
+from tests.support.graph import routing
 from tests.support.nats import append, fast
 from tests.support.scripted import Cast, Scenario, decided
+from tests.support.site import Site, site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,47 +40,11 @@ DOCUMENT = b'{"openapi": "3.1.0"}'
 TREE = {"source/main.py": b"print('hello')\n", "README.md": b"# acme\n"}
 
 
-@dataclass
-class Site:
-    """A stack: its bus and its gateway, and, ``there``, all its agents at work."""
-
-    server: NatsServer
-    bus: Bus
-    client: httpx2.AsyncClient
-    stage: Stage
-
-
-@asynccontextmanager
-async def site(folder: Path, *, at_work: bool) -> AsyncIterator[Site]:
-    server, settings = NatsServer(folder / "nats", sync_always=False), fast(folder / "data")
-    async with AsyncExitStack() as resources:
-        await server.start()
-        resources.push_async_callback(server.kill)
-        admin = server.settings(ADMIN, settings)
-        bus = await resources.enter_async_context(connect(admin, ADMIN))
-        for service in Service:
-            await provision(bus.js, service, admin)
-        kept = serving(
-            Service.EVENT_STORE,
-            store(StoreSettings(artifact_patience_s=0)),
-            server.settings(Service.EVENT_STORE, settings),
-        )
-        await resources.enter_async_context(kept)
-        own = Settings(max_import_bytes=1024 * 1024)
-        client = await resources.enter_async_context(
-            running_gateway(own, server.settings(Service.GATEWAY, settings))
-        )
-        theatre = Stage(bus, {})
-        if at_work:
-            theatre = await resources.enter_async_context(stage(server, bus, settings))
-        yield Site(server, bus, client, theatre)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def sites(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Site, Site]]:
     """Here, where nobody works, and there."""
-    folder = tmp_path_factory.mktemp("sites")
-    async with site(folder / "here", at_work=False) as here, site(folder / "there", at_work=True) as there:
+    folder, small = tmp_path_factory.mktemp("sites"), Settings(max_import_bytes=1024 * 1024)
+    async with site(folder / "here", at_work=False) as here, site(folder / "there", gateway=small) as there:
         yield here, there
 
 

@@ -16,46 +16,20 @@ from contracts import events as e
 from contracts.errors import Rejected
 from contracts.pipeline import Status
 from contracts.services import Service
-from gateway.settings import Settings
 from infra.cli.client import Gateway
 from infra.cli.control import Decision, Options, answer, command, fork
 from infra.cli.generate import watch
-from infra.runtime.bus import connect
-from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
-from infra.runtime.provision import provision
-from infra.runtime.service import serving
-from services.event_store.handler import store
-from services.event_store.settings import Settings as StoreSettings
-from tests.support.gateway import running_gateway
-from tests.support.graph import Stage, stage
-from tests.support.nats import fast
 from tests.support.scripted import Scenario, bad_code, decided
+from tests.support.site import Site, site
 from tests.support.stack import connectors
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Stage, httpx2.AsyncClient]]:
-    """One bus, all services with scripted agents, and a gateway."""
-    folder: Path = tmp_path_factory.mktemp("control")
-    server, settings = NatsServer(folder / "nats", sync_always=False), fast(folder / "data")
-    await server.start()
-    try:
-        admin = server.settings(ADMIN, settings)
-        async with connect(admin, ADMIN) as bus:
-            for service in Service:
-                await provision(bus.js, service, admin)
-            own = server.settings(Service.EVENT_STORE, settings)
-            async with (
-                serving(Service.EVENT_STORE, store(StoreSettings(artifact_patience_s=0)), own),
-                running_gateway(Settings(), server.settings(Service.GATEWAY, settings)) as client,
-                stage(server, bus, settings) as theatre,
-            ):
-                yield theatre, client
-    finally:
-        await server.kill()
+async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with site(tmp_path_factory.mktemp("control")) as theatre:
+        yield theatre
 
 
 def options(client: httpx2.AsyncClient) -> Options:
@@ -71,8 +45,8 @@ def text(out: Console) -> str:
     return out.file.getvalue()
 
 
-async def test_a_pipeline_is_paused_resumed_and_cancelled(theatre: tuple[Stage, httpx2.AsyncClient]) -> None:
-    stage, client = theatre
+async def test_a_pipeline_is_paused_resumed_and_cancelled(theatre: Site) -> None:
+    stage, client = theatre.stage, theatre.client
     id = await stage.submit(Scenario("held", "", hold=(Service.TESTER, e.PipelineCancelled.TYPE)))
     await stage.until(id, lambda state: any(task.service == Service.TESTER for task in state.tasks))
 
@@ -92,9 +66,9 @@ async def test_a_pipeline_is_paused_resumed_and_cancelled(theatre: tuple[Stage, 
 
 @pytest.mark.parametrize(("decision", "status"), [("granted", Status.SUCCESS), ("denied", Status.FAILED)])
 async def test_publishing_is_approved_or_denied_with_a_name_and_a_reason(
-    theatre: tuple[Stage, httpx2.AsyncClient], decision: Decision, status: Status
+    theatre: Site, decision: Decision, status: Status
 ) -> None:
-    stage, client = theatre
+    stage, client = theatre.stage, theatre.client
     id = await stage.submit(Scenario("approval", "", policy={"approval": "required"}))
     board, watched = console(), Gateway(options(client).url or "")
     async with watched:
@@ -111,11 +85,9 @@ async def test_publishing_is_approved_or_denied_with_a_name_and_a_reason(
         await answer(decision, id, "ada", "", options(client), console())
 
 
-async def test_a_fork_with_another_policy_goes_another_way_and_is_watched(
-    theatre: tuple[Stage, httpx2.AsyncClient], tmp_path: Path
-) -> None:
+async def test_a_fork_with_another_policy_goes_another_way_and_is_watched(theatre: Site, tmp_path: Path) -> None:
     """The parent gave up after its only repair; the fork, from just before that, may repair once more."""
-    stage, client = theatre
+    stage, client = theatre.stage, theatre.client
     limits = {"code_repairs": 1, "researches": 0}
     id = await stage.submit(Scenario("", "", script={Service.TEST_REVIEWER: [bad_code()] * 2}, policy=limits))
     parent = await stage.end(id)
