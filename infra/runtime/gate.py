@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 GATED = (subjects.EVENTS_STREAM, subjects.TURNS_STREAM, subjects.DEAD_STREAM)
 """The streams that the event store copies whole, sequence for sequence."""
 
-WAIT_S = (0.02, 0.05, 0.1, 0.2, 0.5)
+WAIT_S = (0.02, 0.05, *(0.1,) * 30, 0.5)
 
 _IN = f"{subjects.REFILL}>"
 

@@ -127,8 +127,10 @@ class Reader:
     def _stopped(self, error: Exception) -> None:
         if isinstance(error, SQLAlchemyError):
             text = told(error)
+        elif isinstance(error, (Permanent, Transient)):
+            text = error.what
         else:
-            text = error.what if isinstance(error, (Permanent, Transient)) else f"{type(error).__name__}: {error}"
+            text = f"the bus does not answer: {str(error) or type(error).__name__}"
         if text != self._watermark.problem:
             logger.warning("the copy does not go on: %s", text)
         self._watermark.problem = text
