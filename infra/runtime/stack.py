@@ -170,10 +170,14 @@ class Stack:
         self._config.state_file.unlink(missing_ok=True)
 
     def _record(self) -> None:
+        """For ``connectors ps``; a full disk is no reason to end the stack."""
         state = {"url": self.url, "supervisor": os.getpid(), "processes": [asdict(p) for p in self.processes()]}
         temporary = self._config.state_file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(state))
-        temporary.replace(self._config.state_file)
+        try:
+            temporary.write_text(json.dumps(state))
+            temporary.replace(self._config.state_file)
+        except OSError as error:
+            self._say(f"{self._config.state_file} could not be written: {error}")
 
 
 async def _answers_ready(health: Path | int) -> bool:

@@ -27,7 +27,7 @@ class Process(Protocol):
     async def start(self) -> None:
         """
         Raises:
-            Transient: it did not start; it may the next time.
+            Transient, OSError: it did not start; it may the next time.
         """
 
     async def wait(self) -> int:
@@ -119,7 +119,7 @@ class Kept:
         self._restarts += 1
         try:
             await self.start()
-        except Transient as error:
+        except (Transient, OSError) as error:  # no room for a process or for its files: later there may be
             return f"could not be started ({error})"
         return None
 

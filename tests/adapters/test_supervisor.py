@@ -113,16 +113,19 @@ async def test_killed_bus_comes_back_at_the_same_port(tmp_path: Path) -> None:
     await server.kill()
 
 
-async def test_bus_that_cannot_start_is_tried_until_it_can(tmp_path: Path) -> None:
+@pytest.mark.parametrize("obstacle", ["store", "nats.conf"])
+async def test_bus_that_cannot_start_is_tried_until_it_can(tmp_path: Path, obstacle: str) -> None:
+    """A file for its store's folder ends it at once; a folder for its config, and we cannot even write that."""
     server = NatsServer(tmp_path / "nats", sync_always=False)
+    place, aside = tmp_path / "nats" / obstacle, tmp_path / "aside"
     async with kept(server) as (one, said):
-        store = (tmp_path / "nats" / "store").rename(tmp_path / "store")
-        (tmp_path / "nats" / "store").write_text("a file where its folder must be")
+        place.rename(aside)
+        place.touch() if aside.is_dir() else place.mkdir()
         kill(server.pid)
         while len(said) < 2:
             await asyncio.sleep(0.01)
-        (tmp_path / "nats" / "store").unlink()
-        store.rename(tmp_path / "nats" / "store")
+        place.unlink() if aside.is_dir() else place.rmdir()
+        aside.rename(place)
         async with asyncio.timeout(20):
             while not await one.probe():
                 await asyncio.sleep(0.01)

@@ -55,6 +55,13 @@ def test_whatever_is_killed_is_started_again_and_it_is_said(tmp_path: Path) -> N
 
     with running_up(tmp_path / "data", tmp_path / "output") as (up, url):
         before = rows()
+        assert up.stdout is not None
+        (tmp_path / "data" / "stack.tmp").mkdir()  # its list of processes cannot be written, as on a full disk
+        os.kill(before["publisher"].pid, signal.SIGKILL)
+        while "could not be written" not in up.stdout.readline():
+            pass
+        (tmp_path / "data" / "stack.tmp").rmdir()
+
         for name in ("reviewer", "nats-server"):
             os.kill(before[name].pid, signal.SIGKILL)
             assert eventually(lambda name=name: rows()[name].pid != before[name].pid and all_ready())
@@ -69,7 +76,6 @@ def test_whatever_is_killed_is_started_again_and_it_is_said(tmp_path: Path) -> N
 
         up.send_signal(signal.SIGINT)
         up.wait(timeout=30)
-        assert up.stdout is not None
         said = up.stdout.read()
     for name in ("reviewer", "nats-server", "fork-server"):
         assert f"{name} ended with SIGKILL; starting it again in 0.5 s" in said
