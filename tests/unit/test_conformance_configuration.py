@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from contracts.errors import Rejected
+from contracts.simulation import SimulatedApi
 from services.tester.conformance.configuration import Form
 from services.tester.conformance.leaks import leaked_forms
+from services.tester.package_tests.configs import fill_in
 
 SECRET = {"type": "string", "airbyte_secret": True}
 CREDENTIALS = {
@@ -134,3 +136,22 @@ def test_a_service_account_is_filled_in_with_a_real_key():
 def test_a_field_that_only_names_a_service_account_is_filled_in_as_any_other():
     config = form(("service_account_email",), service_account_email={"type": "string"}).fill("http://here", None)
     assert config.values["service_account_email"].startswith("kit")
+
+
+def test_the_packages_tests_call_no_value_of_one_kind_as_a_secret_of_another() -> None:
+    """With a field beside them, the made-up values of each kind sort otherwise."""
+    kinds = [
+        {"title": title, "type": "object", "required": list(fields), "properties": dict.fromkeys(fields, SECRET)}
+        for title, fields in (("Token", ("token",)), ("Key and secret", ("key", "secret")))
+    ]
+    properties = {
+        "base_url": {"type": "string"},
+        "credentials": {"type": "object", "oneOf": kinds},
+        **{f"field{number}": {"type": "string"} for number in range(20)},
+    }
+    spec = {"required": ["base_url", "credentials"], "properties": properties}
+    also = frozenset(f"field{number}" for number in range(20))
+    ways = fill_in(spec, SimulatedApi(title="x", endpoints={}), "http://api.invalid", None, also)
+    plain = [right[name] for right in ways.right.values() for name in also]
+    assert len(plain) == 40
+    assert not set(plain) & set(ways.hidden)

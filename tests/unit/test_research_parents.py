@@ -278,6 +278,15 @@ def test_a_number_is_never_a_name() -> None:
     assert asked(paths) == {"tasks": "project_id"}
 
 
+def test_a_noun_in_one_word_is_that_in_two_where_it_stands_before_the_variable() -> None:
+    paths = {
+        "/issuetype": get(array(THING)),
+        "/meta/issuetypes": get(obj(issueTypes=array(THING))),
+        "/issuetype/{issueTypeId}/properties": get(array(obj(key="string")), variable("issueTypeId")),
+    }
+    assert bindings(paths, "properties") == {"issueTypeId": "issuetypes.id"}
+
+
 def test_the_whole_phrase_of_a_description_counts() -> None:
     """A field configuration is no field, however it is spelled."""
     param = described("id", "The ID of the field configuration.")

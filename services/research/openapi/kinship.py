@@ -134,6 +134,7 @@ class Kinship:
             score = 0.95 if parent.template == prefix else 0.92
             agrees = not own or any(set(own) & set(name) for name in parent.nouns)
             agrees = agrees or any(same_word(own[-1], name[-1]) for name in parent.nouns)
+            agrees = agrees or "".join(own) in ("".join(name) for name in parent.nouns)
             if not agrees:
                 exact = exact_field(variable, parent)
                 known = exact is not None and _identifies(exact, parent)

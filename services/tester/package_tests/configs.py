@@ -42,11 +42,13 @@ def fill_in(
     form = Form(dict(spec), salt="package tests", also=also)
     token_url = f"{origin}{token_path}" if token_path else None
     titles: dict[str, str] = {}
-    filled: dict[str, Config] = {}
+    made_up: dict[str, Config] = {}
     for number, title in enumerate(form.variants):
         way = _free_id(title, titles)
         titles[way] = title
-        filled[way] = _plain(form.fill(f"{origin}{api.base_path}", token_url, number))
+        made_up[way] = form.fill(f"{origin}{api.base_path}", token_url, number)
+    names = _plain_names(frozenset().union(*(config.accepted for config in made_up.values())))
+    filled = {way: _plain(config, names) for way, config in made_up.items()}
     wrong = {way: _with_wrong_secrets(config) for way, config in filled.items() if config.secrets}
     return Ways(
         titles=titles,
@@ -64,11 +66,15 @@ def _free_id(title: str, taken: Mapping[str, str]) -> str:
     return name if name not in taken else f"{name}-{len(taken)}"
 
 
-def _plain(config: Config) -> Config:
-    """The same with made-up values that nobody, and no scanner, takes for real credentials."""
-    order = sorted(value for value in config.accepted if _MADE_UP.fullmatch(value))
+def _plain_names(accepted: frozenset[str]) -> dict[str, str]:
+    """For made-up values, of all kinds of credentials together, those that nobody, and no scanner, takes for real
+    ones. So what is a secret of one kind is no open value of another."""
+    order = sorted(value for value in accepted if _MADE_UP.fullmatch(value))
     names = {value: f"testvalue{number:015}" for number, value in enumerate(order, 1)}
-    names |= {value: SERVICE_ACCOUNT for value in config.accepted if '"private_key"' in value}
+    return names | {value: SERVICE_ACCOUNT for value in accepted if '"private_key"' in value}
+
+
+def _plain(config: Config, names: Mapping[str, str]) -> Config:
     values = _mapped(config.values, names)
     return Config(
         values,
