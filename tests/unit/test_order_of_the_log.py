@@ -15,12 +15,28 @@ from contracts.services import Service
 from services.router.policy import decide
 from tests.chaos.plays import Play, played
 from tests.support.log import Log
-from tests.support.scripted import HAPPY, bad_code
+from tests.support.scripted import HAPPY, bad_code, researched, transient
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
-LIVES = [played(Play.of(f"order-{n}")) for n in range(40)]
 
 Clock = Callable[[int], datetime]
+
+
+def both_halves_fail() -> list[Envelope]:
+    """Generator and fixtures wait for their back-offs at the same time."""
+    log = Log()
+    log.say(Service.GATEWAY, e.PipelineSubmitted(name="halves"))
+    log.answer(log.state.tasks[0], researched)
+    for task in log.state.tasks:
+        log.answer(task, transient)
+    log.route()
+    while not log.state.status.final:
+        log.answer(log.state.tasks[0], HAPPY[log.state.tasks[0].service])
+        log.route()
+    return log.facts
+
+
+LIVES = [both_halves_fail(), *(played(Play.of(f"order-{n}")) for n in range(40))]
 
 
 def decided(facts: Sequence[Envelope], clock: Clock) -> list[list[str]]:
