@@ -54,7 +54,7 @@ def _joined(
     if last is None or (last.blueprint, last.code, last.fixtures) != (state.blueprint, code, fixtures):
         return {"choice": Choice(id=envelope.id, fact=envelope.type)}
     repaired = state.tests is not None
-    return {**dict(last), "choice": last.choice.model_copy(update={"id": envelope.id, "unchanged": repaired})}
+    return {**dict(last), "choice": last.choice.changed({"id": envelope.id, "unchanged": repaired})}
 
 
 def _judged(state: PipelineState, found: Changes) -> Changes:

@@ -48,11 +48,11 @@ def _counted(counters: Counters, fact: e.Fact) -> Counters:
         case e.ResearchRequested():
             return Counters(review_cycles=counters.review_cycles, researches=counters.researches + 1)
         case e.TestsRequested(mode=e.TesterMode.FIX):
-            return counters.model_copy(update={"test_repairs": counters.test_repairs + 1})
+            return counters.changed({"test_repairs": counters.test_repairs + 1})
         case e.GenerationRequested(mode=e.GeneratorMode.FIX):
-            return counters.model_copy(update={"code_repairs": counters.code_repairs + 1})
+            return counters.changed({"code_repairs": counters.code_repairs + 1})
         case e.GenerationRequested(mode=e.GeneratorMode.IMPROVE):
-            return counters.model_copy(update={"review_cycles": counters.review_cycles + 1})
+            return counters.changed({"review_cycles": counters.review_cycles + 1})
         case _:
             return counters
 
@@ -103,4 +103,4 @@ def _with_failure(state: PipelineState, id: str, **values: bool) -> Changes:
     """The failure ``id``, if the router has not answered it yet, with other values."""
     if not any(failure.id == id for failure in state.failures):
         return {}
-    return {"failures": tuple(f.model_copy(update=values) if f.id == id else f for f in state.failures)}
+    return {"failures": tuple(f.changed(values) if f.id == id else f for f in state.failures)}

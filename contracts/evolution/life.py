@@ -58,7 +58,7 @@ def _unapproved(state: PipelineState) -> Changes:
 
 
 def _stale(state: PipelineState) -> tuple[Task, ...]:
-    return tuple(task.model_copy(update={"stale": True}) for task in state.tasks)
+    return tuple(task.changed({"stale": True}) for task in state.tasks)
 
 
 @on(e.PipelineCancelRequested)

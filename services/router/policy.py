@@ -46,7 +46,7 @@ def decide(state: PipelineState, policy: Policy, *, code_version: str) -> tuple[
     """What to append to a pipeline in this state; nothing if it waits for an agent, a timer or a person."""
     stamp = {"policy_hash": policy.hash, "code_version": code_version}
     decided = _decide(state, policy)
-    return tuple(replace(one, fact=one.fact.model_copy(update=stamp)) for one in decided)
+    return tuple(replace(one, fact=one.fact.changed(stamp)) for one in decided)
 
 
 def _decide(state: PipelineState, policy: Policy) -> tuple[Decision, ...]:
