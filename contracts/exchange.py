@@ -24,6 +24,7 @@ MAX_FACT_BYTES = 1_000_000
 MAX_BLOBS = 50_000
 MAX_BLOB_BYTES = 64 * MIB
 MAX_MANIFEST_BYTES = 8 * MIB
+"""Of the file's own, and of each tree in it: 10,000 files."""
 MAX_CONTENT_BYTES = 2048 * MIB
 """Of all that is in a file, unpacked."""
 

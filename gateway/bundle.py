@@ -186,6 +186,7 @@ def _check_facts(archive: zipfile.ZipFile, manifest: Manifest) -> Refs:
             raise _bad(f"{where} has the id of another fact")
         ids.add(envelope.id)
         named |= {ref.sha256: ref for ref in references(envelope.data)}
+        _check_count(named)
     if next(expected, None) is not None or manifest.pipelines[-1].id != manifest.pipeline:
         raise _bad(f"{FACTS} has fewer facts than {MANIFEST} says")
     return named
@@ -227,12 +228,16 @@ def _check_blobs(archive: zipfile.ZipFile, manifest: Manifest, named: Refs) -> R
     """The artifacts that are there: each is what the facts say, none is there that nothing names."""
     there = {name.removeprefix(BLOBS) for name in archive.namelist() if name.startswith(BLOBS)}
     for ref in [ref for ref in named.values() if ref.media_type == TREE_MEDIA_TYPE and ref.sha256 in there]:
+        if ref.size > MAX_MANIFEST_BYTES:
+            raise _bad(f"the tree {ref.sha256} has more than {MAX_MANIFEST_BYTES:,} bytes")
         _check_blob(archive, ref)
         try:
             tree = TreeManifest.model_validate_json(archive.read(BLOBS + ref.sha256))
         except ValidationError:
             raise _bad(f"the tree {ref.sha256} cannot be read") from None
-        named = {blob.sha256: blob for blob in tree.blobs()} | named
+        for blob in tree.blobs():
+            named.setdefault(blob.sha256, blob)
+        _check_count(named)
     if unnamed := there - named.keys():
         raise _bad(f"no fact names {BLOBS}{min(unnamed)}")
     if lacking := named.keys() - there - set(manifest.missing):
@@ -241,6 +246,11 @@ def _check_blobs(archive: zipfile.ZipFile, manifest: Manifest, named: Refs) -> R
         if ref.sha256 in there and ref.media_type != TREE_MEDIA_TYPE:
             _check_blob(archive, ref)
     return {sha256: named[sha256] for sha256 in sorted(there)}
+
+
+def _check_count(named: Refs) -> None:
+    if len(named) > MAX_BLOBS:
+        raise _bad(f"its facts name more than {MAX_BLOBS:,} artifacts")
 
 
 def _check_blob(archive: zipfile.ZipFile, ref: ArtifactRef) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from contracts import events as e
 from contracts import subjects
-from contracts.artifacts import ArtifactRef
+from contracts.artifacts import TREE_MEDIA_TYPE, ArtifactRef
 from contracts.envelope import Envelope
 from contracts.errors import Rejected
 from contracts.exchange import BLOBS, FACTS, MANIFEST
@@ -212,10 +212,23 @@ class File:
     def blob(self) -> str:
         return [name for name in self.entries if name.startswith(BLOBS)][-1]
 
+    def add(self, content: bytes, media_type: str) -> None:
+        """An artifact that the second fact names."""
+        ref = ArtifactRef.of(content, media_type)
+        self.entries[BLOBS + ref.sha256] = content
+        self.facts[1]["data"]["document"] = ref.model_dump()
+
     @property
     def told(self) -> dict[str, Any]:
         told: dict[str, Any] = self.manifest["pipelines"][0]
         return told
+
+
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
 
 
 FORK = {"type": "pipeline.forked", "dataversion": 1, "data": {"parent": "f" * 32, "at": 3}}
@@ -236,6 +249,8 @@ LIES: dict[str, tuple[Callable[[File], object], str]] = {
     "count": (lambda f: f.told.update(facts=13), "fewer facts than"),
     "repeated": (lambda f: f.manifest.update(pipelines=[f.told] * 2), "names a pipeline twice"),
     "orphan": (lambda f: f.facts[0].update(FORK), "forks a pipeline that does not come before it"),
+    "tree": (lambda f: f.add(b" " * (8 * 1024 * 1024 + 1), TREE_MEDIA_TYPE), "has more than 8,388,608 bytes"),
+    "nested": (lambda f: f.facts[3]["data"].update(deep=nested(300)), "line 4 of facts.jsonl is no fact"),
     "long": (lambda f: f.facts[3]["data"].update(padding="x" * 1_000_001), "too long"),
 }
 
