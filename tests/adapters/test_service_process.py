@@ -48,9 +48,7 @@ async def test_killed_process_loses_its_task_to_another_after_ack_wait(
         await fact_of(bus, pipeline, ResearchCompleted)
 
 
-async def test_process_keeps_long_work_by_its_heartbeats(
-    bus: Bus, nats_server: NatsServer, tmp_path: Path
-) -> None:
+async def test_process_keeps_long_work_by_its_heartbeats(bus: Bus, nats_server: NatsServer, tmp_path: Path) -> None:
     async with tiny_agent(tmp_path, nats_server, CONNECTORS_ACK_WAIT_S="1") as agent:
         pipeline = await submit(bus)
         await until((tmp_path / "started").exists)

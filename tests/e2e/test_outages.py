@@ -28,7 +28,7 @@ from tests.support.postgres import NoPostgres, local_postgres
 from tests.support.scripted import Scenario, decided, transient
 from tests.support.store import copied, problems, running_store
 
-OUTAGE_S = 1.0
+OUTAGE_S = 0.5
 HELD = Scenario("held", "", hold=(Service.TESTER, "nothing that is ever said"))
 STEPS = ["tests:GENERATE", "review", "publish:success", "completed:success"]
 
