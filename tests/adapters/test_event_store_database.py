@@ -20,13 +20,16 @@ from contracts.queries import (
     MAX_CHUNK_BYTES,
     MAX_PAGE_BYTES,
     ArtifactQuery,
+    HistoriesQuery,
     HistoryQuery,
     PipelinesQuery,
+    Place,
     StateQuery,
 )
 from services.event_store.database import read
 from services.event_store.database.copy import Copy, Message
 from services.event_store.database.engine import open_engine
+from services.event_store.database.histories import histories
 from services.event_store.database.snapshots import EVERY, Snapshots
 from services.event_store.errors import Diverged, Gap
 from tests.support.facts import START, interleaved, life, pipeline_id, subject
@@ -340,3 +343,26 @@ def test_snapshots_are_used_and_few(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM events"))
     assert read.state(engine, query, snapshots).position == 4 * EVERY
+
+
+@pytest.mark.parametrize("limit", [1, 7, 500])
+def test_histories_in_pages_are_all_facts_of_all_pipelines(engine: Engine, limit: int) -> None:
+    """One pipeline after another, a fork with what it shares, whatever the size of the pages."""
+    lives = [life(pipeline_id(n)) for n in range(3)]
+    forked = e.PipelineForked(parent=pipeline_id(1), at=4)
+    fork = wrap(forked, id="f", pipeline=pipeline_id(9), source="gateway", time=lives[0][0].time, causation=None)
+    Copy(engine).append(messages([*interleaved(lives), fork]))
+
+    found: dict[str, list[tuple[int, str]]] = {}
+    place: Place | None = Place()
+    while place is not None:
+        page = histories(engine, HistoriesQuery(begun=place.begun, after=place.after, limit=limit))
+        assert sum(len(history.facts) for history in page.histories) <= limit
+        for history in page.histories:
+            assert history.pipeline in list(found)[-1:] or history.pipeline not in found
+            found.setdefault(history.pipeline, []).extend((fact.position, fact.event.id) for fact in history.facts)
+        place = page.next
+
+    assert list(found) == [pipeline_id(n) for n in (0, 1, 2, 9)]
+    expected = [*lives, [*lives[1][:4], fork]]
+    assert list(found.values()) == [[(n, fact.id) for n, fact in enumerate(one, start=1)] for one in expected]

@@ -57,7 +57,10 @@ async def url(nats_server: NatsServer, bus: Bus, bus_settings: BusSettings) -> A
 
 async def caught_up(client: httpx2.AsyncClient, facts: int) -> None:
     async with asyncio.timeout(15):
-        while sum(len(one["facts"]) for one in (await client.get("/histories")).json().get("histories", ())) < facts:
+        while True:
+            found = (await client.get("/histories")).json().get("histories", ())
+            if sum(len(history["facts"]) for history in found) >= facts:
+                return
             await asyncio.sleep(0.02)
 
 
