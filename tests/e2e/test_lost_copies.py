@@ -84,14 +84,6 @@ async def late_store(server: NatsServer, folder: Path, after_s: float) -> AsyncI
         await task
 
 
-async def begun(theatre: Stage) -> list[str]:
-    """Pipelines, interleaved, whose tester works."""
-    pipelines = [await theatre.submit(HELD) for _ in range(5)]
-    for pipeline in pipelines:
-        await theatre.until(pipeline, lambda state: any(task.service == Service.TESTER for task in state.tasks))
-    return pipelines
-
-
 async def finish(theatre: Stage, pipelines: list[str]) -> None:
     """Let the testers go on; each pipeline must end as if nothing had happened."""
     for pipeline in pipelines:
@@ -109,7 +101,7 @@ async def test_lost_streams_are_whole_again_before_anybody_decides_and_pipelines
     await something_of_everything(bus)
     async with running_store(nats_server, tmp_path):
         async with stage(nats_server, bus, bus_settings, slots=5) as theatre:
-            pipelines = await begun(theatre)
+            pipelines = await theatre.held(HELD, 5)
         await copied(bus)
     before = await whole_log(bus)
 
@@ -149,7 +141,7 @@ async def test_lost_database_is_filled_again_from_the_streams(
 ) -> None:
     await something_of_everything(bus)
     async with running_store(nats_server, tmp_path), stage(nats_server, bus, bus_settings, slots=5) as theatre:
-        pipelines = await begun(theatre)
+        pipelines = await theatre.held(HELD, 5)
         counts = await copied(bus)
     for file in tmp_path.glob("events.db*"):
         file.unlink()

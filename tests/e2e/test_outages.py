@@ -52,13 +52,6 @@ async def well(services: Sequence[Runtime]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def begun(theatre: Stage) -> list[str]:
-    pipelines = [await theatre.submit(HELD) for _ in range(3)]
-    for pipeline in pipelines:
-        await theatre.until(pipeline, lambda state: any(task.service == Service.TESTER for task in state.tasks))
-    return pipelines
-
-
 async def finish(theatre: Stage, pipelines: Sequence[str]) -> None:
     for pipeline in pipelines:
         assert (await theatre.end(pipeline)).status is Status.SUCCESS
@@ -76,7 +69,7 @@ async def test_bus_that_is_away_is_waited_for_by_all(
         running_gateway(Settings(submit_timeout_s=0.5), own) as client,
         stage(nats_server, bus, bus_settings, slots=3) as theatre,
     ):
-        pipelines = await begun(theatre)
+        pipelines = await theatre.held(HELD, 3)
         await nats_server.kill()
         for service in (*theatre.services, store):
             await says(service.health, "not connected to the bus")
@@ -97,7 +90,7 @@ async def test_log_at_its_limit_is_waited_for_and_goes_on_when_it_is_raised(
     nats_server: NatsServer, bus: Bus, bus_settings: BusSettings
 ) -> None:
     async with stage(nats_server, bus, bus_settings, slots=3) as theatre:
-        pipelines = await begun(theatre)
+        pipelines = await theatre.held(HELD, 3)
         found = await bus.js.stream_info(subjects.EVENTS_STREAM)
         await bus.js.update_stream(found.config.evolve(max_bytes=found.state.bytes))
         theatre.released.update(pipelines)  # the testers' answers do not fit any more

@@ -45,6 +45,15 @@ class Stage:
         await append(self.bus, pipeline, scenario.submitted(), source=Service.GATEWAY)
         return pipeline
 
+    async def held(self, scenario: Scenario, count: int) -> list[str]:
+        """So many pipelines, interleaved, each as far as the service that ``scenario`` holds."""
+        assert scenario.hold is not None
+        service = scenario.hold[0]
+        pipelines = [await self.submit(scenario) for _ in range(count)]
+        for pipeline in pipelines:
+            await self.until(pipeline, lambda state: any(task.service == service for task in state.tasks))
+        return pipelines
+
     async def fork(self, parent: str, at: int) -> str:
         pipeline = clock.new_id()
         self.casts[pipeline] = self.casts[parent]
