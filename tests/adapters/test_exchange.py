@@ -142,6 +142,13 @@ async def test_an_imported_open_pipeline_starts_no_work(sites: tuple[Site, Site]
     later = await imported(there, await exported(here, events[0].pipeline))
     assert (later["known"], later["facts"]) == (facts, 1)
 
+    # Past the gateway: this wakes the router.
+    await append(there.bus, events[0].pipeline, e.PipelineResumeRequested())
+    await asyncio.sleep(0.3)
+    await quiet(there.bus)
+    came = [fact.type for _, fact in await there.bus.log.history(events[0].pipeline)]
+    assert came[facts:] == ["pipeline.cancel_requested", "pipeline.resume_requested"]
+
 
 async def test_the_command_line_writes_a_whole_file_or_none(sites: tuple[Site, Site], tmp_path: Path) -> None:
     here, there = (Options(str(site.client.base_url), tmp_path) for site in sites)
