@@ -19,7 +19,7 @@ def test_every_fact_has_a_line(fact: type[e.Fact]) -> None:
         "verdict": "VALID_FAIL", "feedback": REF, "streams_proven": 1, "streams_total": 2, "reason": "why",
         "score": 90, "blame": "CODE", "critical": 0, "version": "0.1.0", "package": REF, "wheel": REF, "sdist": REF,
         "service": "tester", "kind": "transient", "what": "the bus is gone", "attempt": 1, "outcome": "partial",
-        "policy_hash": "0" * 12, "code_version": "0.1.0", "request": "r", "timer": "t",
+        "policy_hash": "0" * 12, "code_version": "0.1.0", "request": "r", "timer": "t", "failure": "f",
     }  # fmt: skip
 
     line = describe(fact.model_validate(values))
