@@ -112,6 +112,7 @@ async def test_a_cancel_stops_what_runs_within_two_seconds(
 
         print(f"{work.__name__}: {took_s:.2f} s")
         assert took_s < LIMIT_S
-        info = await bus.js.consumer_info(subjects.EVENTS_STREAM, Service.RESEARCH.value)
-        assert info.num_ack_pending == 0
+        async with asyncio.timeout(5):  # the last answer is in the log before its message is acknowledged
+            while (await bus.js.consumer_info(subjects.EVENTS_STREAM, Service.RESEARCH.value)).num_ack_pending:
+                await asyncio.sleep(0.02)
         assert [fact.type for _, fact in await bus.log.history(pipeline)][-1] == "pipeline.cancelled"
