@@ -61,6 +61,20 @@ def test_an_id_is_asked_for_with_all_that_stands_before_it() -> None:
     assert named(blueprint(MANY | paths), "tabs").parent.value is None
 
 
+def test_below_an_id_of_the_config_no_list_names_records_of_another() -> None:
+    """``{issue}`` is the config's, so ``{org}`` is; the keys of others are not found there."""
+    paths = {
+        "/orgs": get(array(THING)),
+        "/orgs/{org}/tags": get(array(obj(key="string", name="string")), variable("org")),
+        "/orgs/{org}/issues/{issue}/tags/{key}/values": get(
+            array(THING), variable("org"), variable("issue"), variable("key")
+        ),
+    }
+    found = blueprint(MANY | paths)
+    assert named(found, "values").parent.value is None
+    assert {each.target for each in found.parameters if "values" in each.streams} == {"org", "issue", "key"}
+
+
 def test_one_of_a_closed_set_leaves_the_parent_and_has_a_value_to_begin_with() -> None:
     paths = {
         "/boards": get(array(THING)),

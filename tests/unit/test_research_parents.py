@@ -117,6 +117,17 @@ def test_a_list_is_known_by_what_the_variable_names(path: str, name: str) -> Non
     assert list(bindings(paths, "rules")) == [name]
 
 
+def test_two_letters_are_no_initials() -> None:
+    paths = {
+        "/identity_psks": get(array(THING)),
+        "/devices": get(array(THING)),
+        "/devices/{device_id}/losses": get(
+            array(obj(loss="string")), variable("device_id"), query("ip", required=True)
+        ),
+    }
+    assert "ip" not in bindings(paths, "losses")
+
+
 @pytest.mark.parametrize("name", ["field_type_id", "search_folder_id"])
 def test_a_longer_noun_is_another_thing(name: str) -> None:
     paths = {

@@ -237,6 +237,6 @@ def _likeness(subject: Noun, name: Noun, parent: Place) -> float:
 
 
 def _initials(name: Noun) -> frozenset[str]:
-    """``tos`` (as a singular ``to``) stands for terms of service; nothing for one word."""
+    """``tos`` (as a singular ``to``) stands for terms of service; nothing for two words: ``ip`` is a word."""
     initials = "".join(each[0] for each in name)
-    return frozenset({initials, singular(initials)}) if len(name) > 1 else frozenset()
+    return frozenset({initials, singular(initials)}) if len(name) > 2 else frozenset()

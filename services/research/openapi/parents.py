@@ -235,7 +235,18 @@ class _Forest:
             return None
         return best
 
+    def _varying(self, place: Place) -> frozenset[str]:
+        """Those of them whose value is another from one request to the next: not the config's."""
+        found = set(place.given) - place.constants.keys()
+        while place.parents and (parent := place.parents[0].value) is not None:
+            place = self._done[parent.stream]
+            found |= place.given - place.constants.keys()
+        return frozenset(found)
+
     def _option(self, place: Place, target: str, kin: Kin) -> _Option | None:
+        """Nothing, too, where the list's own requests would name another than the one that the config names."""
+        if place.constants.keys() & self._varying(kin.place):
+            return None
         bound = bind(place, target, [*place.open, *_asked(place)], kin.place, self.known(kin.place))
         return _Option(kin.score * bound.quality, kin, bound) if bound is not None else None
 
