@@ -487,6 +487,13 @@ def test_one_thing_is_in_its_envelope_however_much_is_said_of_its_columns() -> N
     assert understood(paths).endpoints["GET /users/{id}"].records.path == ("result",)
 
 
+def test_a_list_of_lists_inside_one_thing_is_not_the_records() -> None:
+    tags = {"type": "array", "items": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}}
+    event = {"type": "object", "properties": {**USER["properties"], "tags": tags, "meta": {"type": "object"}}}
+    paths = {"/events/{event_id}": operation(event), "/events": operation({"type": "array", "items": event})}
+    assert understood(paths).endpoints["GET /events/{event_id}"].records.shape == "single"
+
+
 def test_one_thing_may_be_called_more_than_its_path_does() -> None:
     paths = {"/shifts/{shift_id}": operation({"type": "object", "properties": {"cash_drawer_shift": USER}})}
     assert understood(paths).endpoints["GET /shifts/{shift_id}"].records.path == ("cash_drawer_shift",)

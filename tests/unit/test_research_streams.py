@@ -78,6 +78,12 @@ def test_a_member_is_named_after_the_resource_however_its_words_are_joined() -> 
     assert stream("/createmeta/issuetypes", get(page)).selector.value.path == ("issueTypes",)
 
 
+def test_what_only_redirects_or_fails_is_no_list() -> None:
+    moved = {"get": {"parameters": [], "responses": {"307": {"description": "the file is elsewhere"}}}}
+    found = blueprint({"/things": get(array(THING)), "/things/data": moved})
+    assert [gap.reason for gap in found.omitted] == ["no successful response is described"]
+
+
 def test_other_arrays_are_ranked_alternatives() -> None:
     found = stream("/things", get(obj(things=array(THING), extras=array(THING)))).selector
     assert found.value.path == ("things",)

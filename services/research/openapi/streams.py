@@ -215,6 +215,8 @@ def _shows_one(endpoint: Endpoint, own: list[str]) -> bool:
 
 
 def _judge_by_path(endpoint: Endpoint, detail_parents: set[Template]) -> ListEndpoint | str:
+    if endpoint.operation.responses and endpoint.operation.success is None:
+        return "no successful response is described"
     if endpoint.ends_with_variable:
         return "the response is not described, and the path ends with a variable: one object"
     if endpoint.method == "post":
