@@ -32,8 +32,8 @@ VERIFY_TIMEOUT_S = 30.0
 
 
 class Reads:
-    """Remembers up to which sequence this process has written each pipeline, so that its clients see their own
-    writes at once; what another process wrote a moment ago is found in the log."""
+    """Remembers up to which sequence this process has written or shown each pipeline, so that its clients see their
+    own writes at once, and never less than before; what another process wrote a moment ago is found in the log."""
 
     def __init__(self, store: Store, log: EventLog) -> None:
         self._store = store
@@ -145,6 +145,7 @@ class Reads:
         facts = await self.in_log(pipeline)
         if not facts:
             raise refused.problem()
+        self.wrote(pipeline, facts[-1].sequence)  # who has seen these facts must not miss them in the next answer
         return facts
 
     async def in_log(self, pipeline: str) -> list[Recorded]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from nats.aio.msg import Msg
 from pydantic import SecretStr
 
 from contracts import events as e
@@ -22,9 +23,11 @@ from contracts.artifacts import ArtifactRef
 from contracts.catalogue import CatalogueEntry
 from contracts.envelope import Envelope
 from contracts.pipeline import fold
-from contracts.queries import Capability
+from contracts.queries import Answer, Capability, HistoryQuery, Refusal
 from contracts.services import Service
+from gateway.reads import Reads
 from gateway.settings import Settings
+from gateway.store import Store
 from infra.runtime.bus import Bus
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.service import serving
@@ -278,6 +281,22 @@ async def test_history_and_state_at_n_are_those_of_the_log(client: httpx2.AsyncC
     assert problem(await client.get(f"/pipelines/{id}/state?at=13"), 404)
     now = (await client.get(f"/pipelines/{id}")).json()
     assert (now["status"], now["version"], now["tasks"]) == ("success", "0.1.0", [])
+
+
+async def test_what_was_shown_from_the_log_is_not_missing_from_the_next_answer(bus: Bus) -> None:
+    """A copy that is behind refuses what needs more than it has; what it has it would show."""
+    events = await put_life(bus, 8)
+    asked: list[int] = []
+
+    async def behind(message: Msg) -> None:
+        asked.append(HistoryQuery.model_validate_json(message.data).min_seq)
+        await message.respond(Answer[None](refusal=Refusal(kind="behind", what="wait")).model_dump_json().encode())
+
+    await bus.nc.subscribe(subjects.query("history"), cb=behind)
+    reads = Reads(Store(bus.nc, timeout_s=5), bus.log)
+    pages = [await reads.history(pipeline_id(8)) for _ in range(2)]
+    assert [page.position for page in pages] == [len(events)] * 2
+    assert asked == [0, pages[0].events[-1].sequence]
 
 
 async def _until_known(client: httpx2.AsyncClient, id: str, position: int) -> None:
