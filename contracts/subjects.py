@@ -13,6 +13,7 @@ ARTIFACTS_BUCKET = "ARTIFACTS"
 ALL_EVENTS = "pipelines.>"
 IMPORTED = "imported"
 ALL_TURNS = "turns.>"
+ALL_ACCOUNTS = "accounts.*"
 ALL_ATTEMPTS = "attempts.>"
 ALL_TIMERS = "timers.>"
 ALL_DEAD = "dead.>"
@@ -68,9 +69,19 @@ def dead(service: str, pipeline: str) -> str:
     return f"dead.{service}.{pipeline}"
 
 
-def turn(task: str, n: int) -> str:
-    """The n-th model turn of a task."""
-    return f"turns.{task}.{n}"
+def turn(ledger: str, request: str) -> str:
+    """A model's reply to the request with this hash."""
+    return f"turns.{ledger}.{request}"
+
+
+def effect(ledger: str, request: str, call: int) -> str:
+    """What the n-th tool call (from 1) after that reply did."""
+    return f"turns.{ledger}.{request}.{call}"
+
+
+def account(pipeline: str) -> str:
+    """What a pipeline has spent on model turns: its newest message is true (in the turns' stream)."""
+    return f"accounts.{pipeline}"
 
 
 def attempts(service: str, task: str) -> str:

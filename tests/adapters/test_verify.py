@@ -61,7 +61,7 @@ class Both:
 @asynccontextmanager
 async def both_copies(server: NatsServer, bus: Bus, folder: Path) -> AsyncIterator[Both]:
     tree = await bus.artifacts.put_tree(TREE)
-    await bus.js.publish(subjects.turn("task", 1), json.dumps({"workspace": tree.model_dump()}).encode())
+    await bus.js.publish(subjects.turn("task", "request"), json.dumps({"workspace": tree.model_dump()}).encode())
     await bus.js.publish(subjects.dead("tester", pipeline_id(1)), b"\xff")
     lives = [life(pipeline_id(n), artifact=tree) for n in range(5)]
     for event in interleaved(lives):

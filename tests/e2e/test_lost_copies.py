@@ -26,7 +26,7 @@ from tests.support.store import copied, problems, running_store
 HELD = Scenario("held", "", hold=(Service.TESTER, e.PipelineResumeRequested.TYPE))
 TREE = {"src/a.py": b"a" * 300_000, "src/b.py": b"b"}
 LEFT = {"left/by/a/turn.txt": b"turn"}
-TURN = subjects.turn("some-task", 1)
+TURN = subjects.turn("some-task", "some-request")
 
 
 async def messages(bus: Bus, stream: str) -> list[tuple[int, str, bytes]]:
