@@ -1,7 +1,7 @@
-"""Turns with a model: what the ledger keeps of them (stream ``TURNS``), and what a pipeline has spent on them. Pure.
+"""Turns with a model: what the ledger keeps of them (stream ``TURNS``), and what a pipeline has spent. Pure.
 
-Kept under a task's ledger (`contracts.state.Task.ledger`): each reply before anybody uses it, and what each tool call
-did. A worker that does the task again asks the ledger first, so no token is paid twice.
+Kept under a task's ledger (`contracts.state.Task.ledger`): each reply before anybody uses it, and what each tool
+call did. A worker that does the task again asks the ledger first, so no token is paid twice.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class Usage(Frozen):
 
 
 class Reply(Frozen):
-    """One reply of a model, kept before it is used. ``request`` is the hash of the request's body and the reply's key;
-    ``body`` is what was received, a stream of server-sent events. ``turn`` counts a task's turns from 1. Where
-    nobody knows the model's price (not ``priced``), ``cost_usd`` is what it cost at the most, by the dearest one known."""
+    """One reply of a model, kept before it is used. ``request`` is the hash of the request's body and the reply's
+    key; ``body`` is what was received, a stream of server-sent events. ``turn`` counts a task's turns from 1. Where
+    nobody knows the model's price (not ``priced``), ``cost_usd`` is the most that it can have cost, by the dearest
+    price known."""
 
     kind: Literal["reply"] = "reply"
     pipeline: PipelineId
@@ -93,8 +94,8 @@ class Account(Frozen):
         return sum(self.spent.values(), Spent())
 
     def reserve(self, request: str, most_usd: float, limit_usd: float) -> Account | None:
-        """With room for a turn that costs ``most_usd`` at the most; ``None``: it could exceed the limit. A turn that
-        was reserved by a worker that died takes the same room again."""
+        """With room for a turn that costs ``most_usd`` at the most; ``None``: it could exceed the limit. A turn
+        that was reserved by a worker that died takes the same room again."""
         others = {key: usd for key, usd in self.reserved.items() if key != request}
         if self.total.cost_usd + sum(others.values()) + most_usd > limit_usd:
             return None
