@@ -25,7 +25,7 @@ SHM_BYTES = 16 * 1024 * 1024
 
 def layout(request: Request) -> Layout:
     return Layout(
-        work="/sandbox/work",
+        work=request.work,
         input="/sandbox/input",
         tmp="/tmp",  # noqa: S108 - inside the sandbox it is private
         endpoints={port: f"/sandbox/{port}.sock" for port in request.endpoints},
@@ -62,10 +62,10 @@ def command(bwrap: str, request: Request, info_fd: int) -> list[str]:
             "--size",
             str(limits.disk_bytes),
             "--tmpfs",
-            "/sandbox/work",
+            request.work,
         ]
     else:
-        args += ["--ro-bind", str(request.tree), "/sandbox/work"]
+        args += ["--ro-bind", str(request.tree), request.work]
     for port, listening in request.endpoints.items():
         args += ["--ro-bind", str(listening), f"/sandbox/{port}.sock"]
     args += ["--ro-bind", str(SUPERVISOR), f"/{MARK}", "--remount-ro", "/", "--chdir", "/"]

@@ -76,7 +76,8 @@ class Request:
         endpoints: loopback port inside -> Unix socket outside; nothing else can be reached.
         files: name -> content, put into ``{input}``; the place for secrets (never argv or env).
         readable: more paths that can be read, at their own place.
-        outputs: paths below the working folder to bring back in `Report.files`."""
+        outputs: paths below the working folder to bring back in `Report.files`.
+        work: where the working folder is seen inside; only namespaces can do that, a mere process is elsewhere."""
 
     tree: Path
     argv: Sequence[str]
@@ -88,6 +89,7 @@ class Request:
     readable: Sequence[Path] = ()
     writable: bool = False
     outputs: Sequence[str] = ()
+    work: str = "/sandbox/work"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What runs inside the sandbox for a model's tools: the standard library alone, started with ``-I -S``."""

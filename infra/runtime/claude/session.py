@@ -1,0 +1,60 @@
+"""Puts one conversation together: client, transport, tools, keeper. The only importer of the SDK's client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anthropic
+import httpx2
+from pydantic import BaseModel
+
+from infra.runtime.claude.accounts import Till
+from infra.runtime.claude.brief import Brief
+from infra.runtime.claude.conversation import Conversation
+from infra.runtime.claude.keeper import Keeper
+from infra.runtime.claude.prices import load_prices
+from infra.runtime.claude.tools import tools_of
+from infra.runtime.claude.transport import LedgerTransport, Owner
+from infra.runtime.claude.workspace import Workspace
+
+if TYPE_CHECKING:
+    from infra.runtime.claude.model import ClaudeModel
+
+T = TypeVar("T", bound=BaseModel)
+
+CONNECT_TIMEOUT_S = 10.0
+
+
+async def converse(model: ClaudeModel, brief: Brief[T], folder: Path) -> T:
+    """See `ClaudeModel.converse`."""
+    settings = model.settings
+    timeout = httpx2.Timeout(settings.claude_silence_s, connect=CONNECT_TIMEOUT_S)
+    transport = LedgerTransport(
+        upstream=anthropic.DefaultAsyncHttpxClient(timeout=timeout, follow_redirects=False),
+        owner=Owner(model.pipeline, model.task, model.ledger, model.service),
+        turns=model.turns,
+        artifacts=model.artifacts,
+        till=Till(model.accounts, model.limit_usd),
+        prices=load_prices(settings.claude_prices),
+        progress=model.progress,
+    )
+    workspace = Workspace(folder, model.artifacts)
+    keeper = Keeper(model.ledger, model.turns, model.artifacts, workspace)
+    tools = tools_of(brief, workspace, unconfined=settings.allow_unconfined_code)
+    # The proxies of the environment are the upstream's: here they would take the transport's place. A redirect
+    # would carry the key to another host.
+    http = httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False, follow_redirects=False)
+    async with anthropic.AsyncAnthropic(
+        api_key=model.key,
+        base_url=settings.base_url,
+        max_retries=settings.claude_retries,
+        timeout=timeout,
+        http_client=http,
+    ) as client:
+        conversation = Conversation(
+            client, model.name, brief, brief.max_tokens or settings.claude_max_tokens, tools, keeper, transport
+        )
+        outcome = await conversation.run()
+    await workspace.ready()
+    return outcome
