@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import Frozen
@@ -35,10 +35,12 @@ class Task(Frozen):
 
     ``mode`` is the agent's mode where it has one; ``attempt`` counts from 1 over transient failures; ``feedback``
     is what the request asked it to heed. A ``stale`` task was left by a pause or comes from a fork's parent: the
-    router requests it anew, which replaces it; no agent starts it.
+    router requests it anew, which replaces it; no agent starts it. ``ledger`` names the ledger of its model turns:
+    the id of the first of all tasks that this one goes on with.
     """
 
     id: str
+    ledger: str = Field(default_factory=lambda data: data["id"])
     service: Service
     mode: str | None = None
     attempt: int = 1

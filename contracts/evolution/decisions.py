@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts import events as e
 from contracts.envelope import Envelope
-from contracts.evolution.handlers import Changes, on, with_opened
+from contracts.evolution.handlers import Changes, on, open_task, with_opened
 from contracts.services import Service
 from contracts.state import Choice, Counters, PipelineState, Task
 
@@ -25,22 +25,36 @@ _REQUESTED: dict[type[e.Fact], Service] = {fact: service for service, fact in RE
 @on(*REQUESTS.values())
 def _requested(state: PipelineState, envelope: Envelope, fact: e.Fact) -> Changes:
     """A request closes what caused it: a choice (only that moves a counter), a failed attempt, or an older task."""
-    service, cause, asked = _REQUESTED[type(fact)], envelope.causation, vars(fact)
-    task = Task(
+    service, cause = _REQUESTED[type(fact)], envelope.causation
+    if state.choice is not None and state.choice.id == cause:
+        task = _asked(envelope, fact)
+        closed = {"choice": None, "counters": _counted(state.counters, fact)}
+        return _opened(state, fact, task) | closed | _fresh(fact, task)
+    for failure in state.failures:
+        if failure.id == cause and failure.task.service == service:
+            # What failed for good would fail the same way on the recorded turns.
+            task = _asked(envelope, fact, None if failure.kind == "permanent" else failure.task)
+            return _opened(state, fact, task) | {"failures": tuple(f for f in state.failures if f is not failure)}
+    older = open_task(state, service, cause)
+    return _opened(state, fact, _asked(envelope, fact, older)) if older else {}
+
+
+def _asked(envelope: Envelope, fact: e.Fact, before: Task | None = None) -> Task:
+    """The task that a request opens; it goes on with the ledger of the one ``before`` it."""
+    asked = vars(fact)
+    return Task(
         id=envelope.id,
-        service=service,
+        ledger=before.ledger if before else envelope.id,
+        service=_REQUESTED[type(fact)],
         mode=asked.get("mode"),
         attempt=asked["attempt"],
         feedback=asked.get("feedback"),
     )
+
+
+def _opened(state: PipelineState, fact: e.Fact, task: Task) -> Changes:
     opened: Changes = {"tasks": with_opened(state.tasks, task)}
-    if isinstance(fact, e.PublishRequested):
-        opened["outcome"] = fact.outcome
-    if state.choice is not None and state.choice.id == cause:
-        return opened | {"choice": None, "counters": _counted(state.counters, fact)} | _fresh(fact, task)
-    if any(f.id == cause and f.task.service == service for f in state.failures):
-        return opened | {"failures": tuple(f for f in state.failures if f.id != cause)}
-    return opened if any(t.id == cause and t.service == service for t in state.tasks) else {}
+    return opened | {"outcome": fact.outcome} if isinstance(fact, e.PublishRequested) else opened
 
 
 def _counted(counters: Counters, fact: e.Fact) -> Counters:
