@@ -6,7 +6,7 @@ from contracts import events as e
 from contracts.envelope import Envelope
 from contracts.evolution.handlers import Changes, on, open_task, with_opened
 from contracts.services import Service
-from contracts.state import Choice, Counters, PipelineState, Task
+from contracts.state import Choice, Counters, Failure, PipelineState, Task
 
 REQUESTS: dict[Service, type[e.Fact]] = {
     Service.RESEARCH: e.ResearchRequested,
@@ -89,9 +89,13 @@ def _fresh(fact: e.Fact, task: Task) -> Changes:
 
 @on(e.ApprovalRequested)
 def _approval_requested(state: PipelineState, envelope: Envelope, fact: e.ApprovalRequested) -> Changes:
+    asked: Changes = {"approval": envelope.id, "approval_about": fact.about}
+    if fact.about == "budget":
+        broke = any(f.id == envelope.causation and f.kind == "budget" for f in state.failures)
+        return asked if broke and state.approval is None else {}
     if state.choice is None or state.choice.id != envelope.causation:
         return {}
-    return {"choice": None, "approval": envelope.id, "outcome": fact.outcome}
+    return asked | {"choice": None, "outcome": fact.outcome}
 
 
 @on(e.ApprovalGranted, e.ApprovalDenied)
@@ -99,8 +103,17 @@ def _approval_given(state: PipelineState, envelope: Envelope, fact: e.Fact) -> C
     assert isinstance(fact, (e.ApprovalGranted, e.ApprovalDenied))
     if state.approval is None or fact.request != state.approval:
         return {}
+    closed: Changes = {"approval": None, "approval_about": None}
+    about = state.approval_about or "publish"
+    if about == "budget" and isinstance(fact, e.ApprovalGranted):
+        return closed | {"budget_grants": state.budget_grants + 1, "failures": _paid(state)}
     reason = fact.reason if isinstance(fact, e.ApprovalDenied) else ""
-    return {"approval": None, "choice": Choice(id=envelope.id, fact=envelope.type, reason=reason)}
+    return closed | {"choice": Choice(id=envelope.id, fact=envelope.type, reason=reason, about=about)}
+
+
+def _paid(state: PipelineState) -> tuple[Failure, ...]:
+    """One word of a person is for all that wait for money, also for who came while it was asked for."""
+    return tuple(f.changed({"retry_wanted": True}) if f.kind == "budget" else f for f in state.failures)
 
 
 @on(e.TimerElapsed)
@@ -114,7 +127,8 @@ def _retry_requested(state: PipelineState, envelope: Envelope, fact: e.PipelineR
 
 
 def _with_failure(state: PipelineState, id: str, **values: bool) -> Changes:
-    """The failure ``id``, if the router has not answered it yet, with other values."""
-    if not any(failure.id == id for failure in state.failures):
+    """The failure ``id``, if the router has not answered it yet, with other values. Without money, neither time nor
+    another attempt helps."""
+    if not any(failure.id == id and failure.kind != "budget" for failure in state.failures):
         return {}
     return {"failures": tuple(f.changed(values) if f.id == id else f for f in state.failures)}
