@@ -19,6 +19,10 @@ class Transient(ConnectorsError):
     """The same work may succeed later: the router tries again."""
 
 
+class BudgetReached(ConnectorsError):
+    """The next model turn could cost more than the pipeline may spend: a person is asked, then it is tried anew."""
+
+
 class Permanent(ConnectorsError):
     """Trying again cannot help: the pipeline ends with this reason."""
 

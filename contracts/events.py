@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import Frozen, PipelineId, Slug
@@ -52,6 +52,10 @@ class Blame(StrEnum):
     CONTEXT = "CONTEXT"
 
 
+Approval = Literal["publish", "budget"]
+"""What a person is asked about."""
+
+
 class Fact(Frozen):
     """Base of all facts. ``TYPE`` is ``<noun>.<verb>``."""
 
@@ -75,7 +79,7 @@ class PipelineSubmitted(Fact):
     `RecordedAnswers` of the real API, without credentials."""
 
     TYPE = "pipeline.submitted"
-    VERSION = 2
+    VERSION = 3
     name: Slug
     connector_type: Literal["source"] = "source"
     engine: Engine = Engine.AUTO
@@ -133,6 +137,7 @@ class PipelineForked(Fact):
     """A new pipeline that shares the first ``at`` facts of ``parent``."""
 
     TYPE = "pipeline.forked"
+    VERSION = 2
     parent: PipelineId
     at: int = Field(ge=1)
     engine: Engine | None = None
@@ -235,14 +240,23 @@ class ConnectorPublished(Fact):
 
 
 class AgentFailed(Fact):
-    """An answer too: the task is closed. ``what`` is readable, free of secrets and of traces."""
+    """An answer too: the task is closed. ``what`` is readable, free of secrets and of traces. Of kind *budget*: the
+    task could have spent more than ``budget_usd``, which was the pipeline's budget when the work began."""
 
     TYPE = "agent.failed"
+    VERSION = 2
     service: str
-    kind: Literal["transient", "permanent"]
+    kind: Literal["transient", "permanent", "budget"]
     what: str
     where: str | None = None
     attempt: int = Field(ge=1)
+    budget_usd: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _budget_is_named(self) -> AgentFailed:
+        if (self.kind == "budget") != (self.budget_usd is not None):
+            raise ValueError("a failure of kind budget names the budget, and no other does")
+        return self
 
 
 # --- what the router decides --------------------------------------------------------------------
@@ -295,8 +309,12 @@ class PublishRequested(Decided):
 
 
 class ApprovalRequested(Decided):
+    """May it *publish* (as ``outcome``), or may it spend the policy's *budget* once more on model turns?"""
+
     TYPE = "approval.requested"
-    outcome: Literal["success", "partial"]
+    VERSION = 2
+    about: Approval = "publish"
+    outcome: Literal["success", "partial"] | None = None
     degraded: tuple[str, ...] = ()
 
 

@@ -23,12 +23,22 @@ class Policy(Frozen):
     partial_percent: int = Field(default=80, ge=1, le=100, description="stream coverage that may be published")
     research_percent: int = Field(default=50, ge=0, le=100, description="below this, research is asked first")
     approval: Literal["none", "required"] = Field(default="none", description="ask a person before publishing")
+    budget_usd: float = Field(
+        default=20.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="model turns of one pipeline; at the limit a person is asked for as much again (0: no turns)",
+    )
 
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> Policy:
         if self.research_percent > self.partial_percent:
             raise ValueError("research_percent must not exceed partial_percent")
         return self
+
+    def budget_after(self, grants: int) -> float:
+        """USD that a pipeline may spend on model turns once a person has granted more so many times."""
+        return self.budget_usd * (1 + grants)
 
     @property
     def hash(self) -> str:

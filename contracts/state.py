@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import Frozen
-from contracts.events import Blame, Engine, Verdict
+from contracts.events import Approval, Blame, Engine, Verdict
 from contracts.policy import Policy
 from contracts.services import Service
 
@@ -35,10 +35,12 @@ class Task(Frozen):
 
     ``mode`` is the agent's mode where it has one; ``attempt`` counts from 1 over transient failures; ``feedback``
     is what the request asked it to heed. A ``stale`` task was left by a pause or comes from a fork's parent: the
-    router requests it anew, which replaces it; no agent starts it.
+    router requests it anew, which replaces it; no agent starts it. ``ledger`` names the ledger of its model turns:
+    the id of the first of all tasks that this one goes on with.
     """
 
     id: str
+    ledger: str = Field(default_factory=lambda data: data["id"])
     service: Service
     mode: str | None = None
     attempt: int = 1
@@ -50,14 +52,16 @@ class Failure(Frozen):
     """An `agent.failed` that the router has not answered yet; ``id`` is its event id and the name of its timer.
 
     ``task`` is what failed, ``time`` when it was told, ``elapsed`` whether the back-off is over, ``retry_wanted``
-    whether a person asked for another attempt, whatever the policy says.
+    whether a person asked for another attempt, whatever the policy says, or granted the money for it.
+    ``budget_usd`` is the budget that was reached, of a failure of that kind.
     """
 
     id: str
     task: Task
-    kind: Literal["transient", "permanent"]
+    kind: Literal["transient", "permanent", "budget"]
     what: str
     where: str | None = None
+    budget_usd: float = 0.0
     time: AwareDatetime
     elapsed: bool = False
     retry_wanted: bool = False
@@ -66,13 +70,15 @@ class Failure(Frozen):
 class Choice(Frozen):
     """A fact that leaves a choice, which only a decision closes (its ``causation`` is ``id``).
 
-    ``fact`` is the type of that fact, ``reason`` its own words; ``blame`` and ``critical`` are a review's.
+    ``fact`` is the type of that fact, ``reason`` its own words; ``blame`` and ``critical`` are a review's,
+    ``about`` is an approval's.
     ``unchanged``: the choice is open a second time, because the repair that it asked for left everything as it was.
     """
 
     id: str
     fact: str
     reason: str = ""
+    about: Approval = "publish"
     blame: Blame | None = None
     critical: int = 0
     unchanged: bool = False
@@ -123,7 +129,8 @@ class PipelineState(Frozen):
     """What is true after ``position`` facts (1..n). All references are the newest ones.
 
     ``tasks``, ``failures``, ``choice`` and ``approval`` (the id of the `approval.requested` that waits for a
-    person) are what is open; a final state has none. ``degraded`` names the streams that the generator left out,
+    person, ``approval_about`` what it is about) are what is open; a final state has none. ``budget_grants`` counts
+    how often a person has granted more budget. ``degraded`` names the streams that the generator left out,
     ``unproven`` those that the last test run did not prove. ``judged`` is kept when a new research begins, for it
     may come to the same. ``pause_wanted`` is a level, set by ``command`` (an event id); ``cancel`` is the id of the
     request to cancel; ``commands`` the last ids of pauses and resumes. A fork shares the first ``forked_at`` facts
@@ -144,6 +151,8 @@ class PipelineState(Frozen):
     failures: tuple[Failure, ...] = ()
     choice: Choice | None = None
     approval: str | None = None
+    approval_about: Approval | None = None
+    budget_grants: int = 0
     counters: Counters = Counters()
     blueprint: ArtifactRef | None = None
     streams: int = 0
@@ -175,6 +184,11 @@ class PipelineState(Frozen):
     forked_at: int | None = None
     generation: int = 0
     imported: bool = False
+
+    @property
+    def budget_usd(self) -> float:
+        """What may be spent on model turns in all."""
+        return self.policy.budget_after(self.budget_grants)
 
     @property
     def status_here(self) -> Status:

@@ -18,8 +18,28 @@ def _without_reason(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "reason": ""}
 
 
+def _with_budget(data: dict[str, Any]) -> dict[str, Any]:
+    """Before there was a budget, no agent had a model that could have spent it."""
+    policy = data.get("policy")
+    return {**data, "policy": policy and {**policy, "budget_usd": 20.0}}
+
+
+def _without_budget(data: dict[str, Any]) -> dict[str, Any]:
+    """Before version 2 no failure was about money."""
+    return {**data, "budget_usd": None}
+
+
+def _about_publishing(data: dict[str, Any]) -> dict[str, Any]:
+    """Before version 2 a person was asked about nothing else."""
+    return {**data, "about": "publish"}
+
+
 UPCASTS: dict[tuple[str, int], Upcast] = {
     ("pipeline.submitted", 1): _without_answers,
+    ("pipeline.submitted", 2): _with_budget,
+    ("pipeline.forked", 1): _with_budget,
+    ("agent.failed", 1): _without_budget,
+    ("approval.requested", 1): _about_publishing,
     ("approval.granted", 1): _without_reason,
 }
 """(type, version) -> the step to version + 1."""

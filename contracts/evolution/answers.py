@@ -126,6 +126,12 @@ def _agent_failed(state: PipelineState, envelope: Envelope, fact: e.AgentFailed)
     if task is None:
         return {}
     failure = Failure(
-        id=envelope.id, task=task, kind=fact.kind, what=fact.what, where=fact.where, time=envelope.time
+        id=envelope.id,
+        task=task,
+        kind=fact.kind,
+        what=fact.what,
+        where=fact.where,
+        budget_usd=fact.budget_usd or 0.0,
+        time=envelope.time,
     )
     return {"tasks": tuple(t for t in state.tasks if t is not task), "failures": (*state.failures, failure)}

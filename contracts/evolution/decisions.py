@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contracts import events as e
 from contracts.envelope import Envelope
-from contracts.evolution.handlers import Changes, on, with_opened
+from contracts.evolution.handlers import Changes, on, open_task, with_opened
 from contracts.services import Service
-from contracts.state import Choice, Counters, PipelineState, Task
+from contracts.state import Choice, Counters, Failure, PipelineState, Task
 
 REQUESTS: dict[Service, type[e.Fact]] = {
     Service.RESEARCH: e.ResearchRequested,
@@ -25,22 +25,36 @@ _REQUESTED: dict[type[e.Fact], Service] = {fact: service for service, fact in RE
 @on(*REQUESTS.values())
 def _requested(state: PipelineState, envelope: Envelope, fact: e.Fact) -> Changes:
     """A request closes what caused it: a choice (only that moves a counter), a failed attempt, or an older task."""
-    service, cause, asked = _REQUESTED[type(fact)], envelope.causation, vars(fact)
-    task = Task(
+    service, cause = _REQUESTED[type(fact)], envelope.causation
+    if state.choice is not None and state.choice.id == cause:
+        task = _asked(envelope, fact)
+        closed = {"choice": None, "counters": _counted(state.counters, fact)}
+        return _opened(state, fact, task) | closed | _fresh(fact, task)
+    for failure in state.failures:
+        if failure.id == cause and failure.task.service == service:
+            # What failed for good would fail the same way on the recorded turns.
+            task = _asked(envelope, fact, None if failure.kind == "permanent" else failure.task)
+            return _opened(state, fact, task) | {"failures": tuple(f for f in state.failures if f is not failure)}
+    older = open_task(state, service, cause)
+    return _opened(state, fact, _asked(envelope, fact, older)) if older else {}
+
+
+def _asked(envelope: Envelope, fact: e.Fact, before: Task | None = None) -> Task:
+    """The task that a request opens; it goes on with the ledger of the one ``before`` it."""
+    asked = vars(fact)
+    return Task(
         id=envelope.id,
-        service=service,
+        ledger=before.ledger if before else envelope.id,
+        service=_REQUESTED[type(fact)],
         mode=asked.get("mode"),
         attempt=asked["attempt"],
         feedback=asked.get("feedback"),
     )
+
+
+def _opened(state: PipelineState, fact: e.Fact, task: Task) -> Changes:
     opened: Changes = {"tasks": with_opened(state.tasks, task)}
-    if isinstance(fact, e.PublishRequested):
-        opened["outcome"] = fact.outcome
-    if state.choice is not None and state.choice.id == cause:
-        return opened | {"choice": None, "counters": _counted(state.counters, fact)} | _fresh(fact, task)
-    if any(f.id == cause and f.task.service == service for f in state.failures):
-        return opened | {"failures": tuple(f for f in state.failures if f.id != cause)}
-    return opened if any(t.id == cause and t.service == service for t in state.tasks) else {}
+    return opened | {"outcome": fact.outcome} if isinstance(fact, e.PublishRequested) else opened
 
 
 def _counted(counters: Counters, fact: e.Fact) -> Counters:
@@ -75,9 +89,13 @@ def _fresh(fact: e.Fact, task: Task) -> Changes:
 
 @on(e.ApprovalRequested)
 def _approval_requested(state: PipelineState, envelope: Envelope, fact: e.ApprovalRequested) -> Changes:
+    asked: Changes = {"approval": envelope.id, "approval_about": fact.about}
+    if fact.about == "budget":
+        broke = any(f.id == envelope.causation and f.kind == "budget" for f in state.failures)
+        return asked if broke and state.approval is None else {}
     if state.choice is None or state.choice.id != envelope.causation:
         return {}
-    return {"choice": None, "approval": envelope.id, "outcome": fact.outcome}
+    return asked | {"choice": None, "outcome": fact.outcome}
 
 
 @on(e.ApprovalGranted, e.ApprovalDenied)
@@ -85,8 +103,17 @@ def _approval_given(state: PipelineState, envelope: Envelope, fact: e.Fact) -> C
     assert isinstance(fact, (e.ApprovalGranted, e.ApprovalDenied))
     if state.approval is None or fact.request != state.approval:
         return {}
+    closed: Changes = {"approval": None, "approval_about": None}
+    about = state.approval_about or "publish"
+    if about == "budget" and isinstance(fact, e.ApprovalGranted):
+        return closed | {"budget_grants": state.budget_grants + 1, "failures": _paid(state)}
     reason = fact.reason if isinstance(fact, e.ApprovalDenied) else ""
-    return {"approval": None, "choice": Choice(id=envelope.id, fact=envelope.type, reason=reason)}
+    return closed | {"choice": Choice(id=envelope.id, fact=envelope.type, reason=reason, about=about)}
+
+
+def _paid(state: PipelineState) -> tuple[Failure, ...]:
+    """One word of a person is for all that wait for money, also for who came while it was asked for."""
+    return tuple(f.changed({"retry_wanted": True}) if f.kind == "budget" else f for f in state.failures)
 
 
 @on(e.TimerElapsed)
@@ -100,7 +127,8 @@ def _retry_requested(state: PipelineState, envelope: Envelope, fact: e.PipelineR
 
 
 def _with_failure(state: PipelineState, id: str, **values: bool) -> Changes:
-    """The failure ``id``, if the router has not answered it yet, with other values."""
-    if not any(failure.id == id for failure in state.failures):
+    """The failure ``id``, if the router has not answered it yet, with other values. Without money, neither time nor
+    another attempt helps."""
+    if not any(failure.id == id and failure.kind != "budget" for failure in state.failures):
         return {}
     return {"failures": tuple(f.changed(values) if f.id == id else f for f in state.failures)}

@@ -54,7 +54,10 @@ def _unapproved(state: PipelineState) -> Changes:
     """A person who was asked about the parent was not asked about the fork, whose policy may not even ask."""
     if state.approval is None:
         return {}
-    return {"approval": None, "choice": Choice(id=state.approval, fact=e.ApprovalRequested.TYPE)}
+    closed: Changes = {"approval": None, "approval_about": None}
+    if state.approval_about == "budget":
+        return closed  # the failures that it was about are still open
+    return closed | {"choice": Choice(id=state.approval, fact=e.ApprovalRequested.TYPE)}
 
 
 def _stale(state: PipelineState) -> tuple[Task, ...]:
@@ -91,7 +94,7 @@ def _resumed(state: PipelineState, envelope: Envelope, fact: e.PipelineResumed) 
     return {"status": Status.RUNNING, "tasks": _stale(state)}
 
 
-_CLOSED: Changes = {"tasks": (), "failures": (), "choice": None, "approval": None}
+_CLOSED: Changes = {"tasks": (), "failures": (), "choice": None, "approval": None, "approval_about": None}
 
 
 @on(e.PipelineCompleted)

@@ -119,11 +119,12 @@ class AgentLoop:
         if task is None:
             await self._done(msg)
             return
+        job = Job(task, folded.state)
         strikes = await self._persist(lambda: self._strikes.count(task.id, _delivered(msg)))
         if strikes >= self._settings.max_strikes:
-            answer: Fact | Ended = await self._give_up(msg, task, strikes)
+            answer: Fact | Ended = await self._give_up(msg, job, strikes)
         else:
-            answer = await self._attempts.run(Job(task, folded.state), self._tools(pipeline, task), pipeline)
+            answer = await self._attempts.run(job, self._tools(pipeline, task), pipeline)
         if answer is Ended.CANCELLED:
             await self._after_cancel(msg, pipeline, task)
         elif isinstance(answer, Fact):
@@ -159,11 +160,11 @@ class AgentLoop:
         else:
             await self._give_back(msg, task.id, delay_s=_UNCONFIRMED_CANCEL_S)
 
-    async def _give_up(self, msg: Msg, task: Task, strikes: int) -> Fact:
+    async def _give_up(self, msg: Msg, job: Job, strikes: int) -> Fact:
         """Too many attempts ended without any answer: a dead letter, and `agent.failed` as the answer."""
         what = f"{self._service} was started {strikes} times on this task and never answered: it died or hung"
         await self._dead_letter(msg, what)
-        return failed(self._service, task, Permanent(what))
+        return failed(self._service, job, Permanent(what))
 
     # --- the message ----------------------------------------------------------------------------
 

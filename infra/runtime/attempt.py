@@ -14,9 +14,8 @@ from typing import Any
 
 import nats.errors
 
-from contracts.errors import ConnectorsError, Transient
+from contracts.errors import BudgetReached, ConnectorsError, Transient
 from contracts.events import AgentFailed, Fact
-from contracts.pipeline import Task
 from contracts.services import FACES, Service
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.logs import redact
@@ -81,8 +80,8 @@ class Attempts:
         if running.why is Ended.CANCELLED or (running.why and (not work.done() or work.cancelled())):
             return running.why
         if not work.done() or work.cancelled():
-            return failed(service, job.task, Transient(f"{service} took longer than {self._timeout_s:g} s"))
-        return _result(service, job.task, work)
+            return failed(service, job, Transient(f"{service} took longer than {self._timeout_s:g} s"))
+        return _result(service, job, work)
 
     async def _wait(self, running: _Running) -> None:
         """Until the work is done, is told to stop, or took too long; then for `GRACE_S` while it cleans up."""
@@ -96,35 +95,41 @@ class Attempts:
             logger.error("an attempt of %s does not stop; it is left behind", self._agent.service)
 
 
-def _result(service: Service, task: Task, work: asyncio.Task[Fact]) -> Fact:
+def _result(service: Service, job: Job, work: asyncio.Task[Fact]) -> Fact:
     error = work.exception()
     if error is not None:
-        return failed(service, task, error)
+        return failed(service, job, error)
     fact = work.result()
     if type(fact) not in FACES[service].emits:
-        return failed(service, task, TypeError(f"{type(fact).__name__} is no answer of {service}"))
+        return failed(service, job, TypeError(f"{type(fact).__name__} is no answer of {service}"))
     return fact
 
 
-def failed(service: Service, task: Task, error: BaseException) -> AgentFailed:
+def failed(service: Service, job: Job, error: BaseException) -> AgentFailed:
     """The fact for an error: readable, without a trace. The trace of an unexpected one goes to the log."""
-    what = where = None
+    where = budget_usd = None
     kind = "permanent"
     if isinstance(error, ConnectorsError):
         what, where = error.what, error.where
-        kind = "transient" if isinstance(error, Transient) else "permanent"
+        if isinstance(error, Transient):
+            kind = "transient"
+        elif isinstance(error, BudgetReached):
+            kind, budget_usd = "budget", job.state.budget_usd
     else:
-        logger.error("%s failed on task %s", service, task.id, exc_info=error)
+        logger.error("%s failed on task %s", service, job.task.id, exc_info=error)
         if isinstance(error, OSError | nats.errors.Error):  # TimeoutError is an OSError
             kind = "transient"
-        what = f"{service} stopped on an internal error ({type(error).__name__}); see its log for task {task.id}"
+        what = (
+            f"{service} stopped on an internal error ({type(error).__name__}); see its log for task {job.task.id}"
+        )
     return AgentFailed.model_validate(
         {
             "service": service.value,
             "kind": kind,
             "what": redact(what)[:_MAX_TEXT],
             "where": redact(where)[:_MAX_TEXT] if where else None,
-            "attempt": task.attempt,
+            "attempt": job.task.attempt,
+            "budget_usd": budget_usd,
         }
     )
 

@@ -67,7 +67,9 @@ def _decide(state: PipelineState, policy: Policy) -> tuple[Decision, ...]:
 
 def timers(state: PipelineState, policy: Policy) -> tuple[Timer, ...]:
     """The back-offs that have to be pending. A timer that fires twice, late or for nothing does no harm."""
-    pending = [failure for failure in state.failures if not _is_due(failure) and not _is_fatal(failure, policy)]
+    pending = [
+        failure for failure in state.failures if failure.kind == "transient" and _waits(state, failure, policy)
+    ]
     waits = [_backoff_s(failure, policy) for failure in pending]
     return tuple(
         Timer(failure.id, failure.time + timedelta(seconds=wait_s), wait_s)
@@ -77,7 +79,7 @@ def timers(state: PipelineState, policy: Policy) -> tuple[Timer, ...]:
 
 def elapsed(state: PipelineState, timer: str) -> Decision | None:
     """The fact that the back-off ``timer`` is over, if the pipeline still waits for it."""
-    if any(failure.id == timer and not failure.elapsed for failure in state.failures):
+    if any(f.id == timer and f.kind != "budget" and not f.elapsed for f in state.failures):
         return _decision(state, timer, e.TimerElapsed(timer=timer))
     return None
 
@@ -87,12 +89,25 @@ def _decision(state: PipelineState, cause: str, fact: e.Fact) -> Decision:
 
 
 def _is_fatal(failure: Failure, policy: Policy) -> bool:
-    used_up = failure.kind == "permanent" or failure.task.attempt > policy.agent_retries
-    return used_up and not failure.retry_wanted
+    if failure.retry_wanted:
+        return False
+    match failure.kind:
+        case "budget":
+            return not policy.budget_usd  # as much again would be nothing
+        case "transient":
+            return failure.task.attempt > policy.agent_retries
+    return True
 
 
-def _is_due(failure: Failure) -> bool:
-    return failure.elapsed or failure.retry_wanted
+def _is_due(state: PipelineState, failure: Failure, policy: Policy) -> bool:
+    """Of the budget, also because more is there than when the work began: another was granted it meanwhile, or a
+    fork's policy allows it."""
+    richer = failure.kind == "budget" and policy.budget_after(state.budget_grants) > failure.budget_usd
+    return failure.elapsed or failure.retry_wanted or richer
+
+
+def _waits(state: PipelineState, failure: Failure, policy: Policy) -> bool:
+    return not _is_due(state, failure, policy) and not _is_fatal(failure, policy)
 
 
 def _backoff_s(failure: Failure, policy: Policy) -> float:
@@ -107,14 +122,24 @@ class _Desk:
     policy: Policy
 
     def work(self) -> tuple[Decision, ...]:
-        for failure in self.state.failures:
-            if _is_fatal(failure, self.policy):
+        state, policy, choice = self.state, self.policy, self.state.choice
+        for failure in state.failures:
+            if _is_fatal(failure, policy):
                 return (self._decision(failure.id, _fatal(failure)),)
-        requests = [(task.id, self._again(task)) for task in outstanding(self.state) if task.stale]
-        requests += [(f.id, self._again(f.task, retry=True)) for f in self.state.failures if _is_due(f)]
-        if self.state.choice is not None:
-            requests.append((self.state.choice.id, self._choose(self.state.choice)))
+        if choice is not None and choice.fact == e.ApprovalDenied.TYPE:
+            return (self._decision(choice.id, self._denied(choice)),)
+        requests = [(task.id, self._again(task)) for task in outstanding(state) if task.stale]
+        requests += [(f.id, self._retry(f)) for f in state.failures if _is_due(state, f, policy)]
+        requests += [(f.id, e.ApprovalRequested(about="budget")) for f in self._unpaid()[:1]]
+        if choice is not None:
+            requests.append((choice.id, self._choose(choice)))
         return tuple(self._decision(cause, fact) for cause, fact in requests)
+
+    def _unpaid(self) -> list[Failure]:
+        """The failures for which a person has yet to be asked for money: one question is for all of them."""
+        if self.state.approval is not None:
+            return []
+        return [f for f in self.state.failures if f.kind == "budget" and _waits(self.state, f, self.policy)]
 
     def _decision(self, cause: str, fact: e.Fact) -> Decision:
         return _decision(self.state, cause, fact)
@@ -135,8 +160,6 @@ class _Desk:
                 return self._publish(self.state.outcome or "partial")
             case e.ApprovalGranted.TYPE:
                 return self._publish_now(self.state.outcome or "partial")
-            case e.ApprovalDenied.TYPE:
-                return e.PipelineFailed(reason=_with_reason("publishing was not approved", choice))
             case e.ConnectorPublished.TYPE:
                 outcome = self.state.outcome or "partial"
                 return e.PipelineCompleted(
@@ -216,6 +239,16 @@ class _Desk:
 
     def _publish_now(self, outcome: Outcome) -> e.Fact:
         return e.PublishRequested(outcome=outcome, degraded=self._degraded(outcome))
+
+    def _denied(self, choice: Choice) -> e.Fact:
+        limit = (
+            f"its budget of {self.policy.budget_after(self.state.budget_grants):g} USD for model turns is used up"
+        )
+        refused = {"publish": "publishing was not approved", "budget": f"{limit}, and more was not approved"}
+        return e.PipelineFailed(reason=_with_reason(refused[choice.about], choice))
+
+    def _retry(self, failure: Failure) -> e.Fact:
+        return self._again(failure.task, retry=failure.kind != "budget")
 
     def _again(self, task: Task, *, retry: bool = False) -> e.Fact:
         """The request for the same work once more; a retry counts as another attempt, a renewal does not."""

@@ -259,6 +259,8 @@ def spell(fact: e.Fact) -> str:
         words.append(str(mode))
     if outcome := asked.get("outcome"):
         words.append(f"as {outcome}")
+    if asked.get("about") == "budget":
+        words.append("of more budget")
     if asked.get("attempt", 1) > 1:
         words.append(f"(attempt {asked['attempt']})")
     return " ".join(words)
@@ -273,7 +275,7 @@ def _waiting(state: PipelineState, policy: Policy) -> str:
     if state.status.final:
         return f"nothing: it ended as {state.status}"
     if state.approval:
-        return "waits for approval"
+        return "waits for approval" + (" of more budget" if state.approval_about == "budget" else "")
     if state.status is Status.PAUSED:
         return "nothing while paused"
     waited = ", ".join(sorted(task.service for task in state.tasks))

@@ -13,7 +13,7 @@ import pytest
 from contracts import subjects
 from contracts.artifacts import ArtifactRef
 from contracts.envelope import Envelope, event_id
-from contracts.errors import Rejected, Transient
+from contracts.errors import BudgetReached, Rejected, Transient
 from contracts.events import (
     AgentFailed,
     Fact,
@@ -199,6 +199,7 @@ async def test_two_processes_on_one_task_give_one_answer(bus: Bus, settings: Bus
     [
         (Transient("the API did not answer", where="https://x"), "transient", "the API did not answer"),
         (Rejected("no list endpoint", where="/paths"), "permanent", "no list endpoint"),
+        (BudgetReached("a turn may cost 0.5 USD", where="x"), "budget", "a turn may cost"),
         (TimeoutError("socket"), "transient", "internal error (TimeoutError)"),
         (KeyError("token=topsecretvalue"), "permanent", "internal error (KeyError)"),
         (Transient("got 401 for Authorization: Bearer abcdefghijklmnop"), "transient", "got 401"),
@@ -216,6 +217,7 @@ async def test_error_becomes_a_readable_answer(
     fact = envelope.fact()
     assert isinstance(fact, AgentFailed)
     assert (fact.kind, fact.service, fact.attempt) == (kind, "research", 1)
+    assert fact.budget_usd == (20 if kind == "budget" else None)
     assert what in fact.what
     for leak in ("Traceback", "topsecret", "abcdefghijklmnop"):
         assert leak not in fact.what

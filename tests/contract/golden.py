@@ -84,7 +84,9 @@ SAMPLES: tuple[e.Fact, ...] = (
         reason="the token is printed",
     ),
     e.ConnectorPublished(version="0.2.0", package=_ref("package"), wheel=_ref("wheel"), sdist=_ref("sdist")),
-    e.AgentFailed(service="research", kind="transient", what="no answer", where="https://example.com", attempt=2),
+    e.AgentFailed(
+        service="research", kind="budget", what="it is spent", where="accounts", attempt=2, budget_usd=20.0
+    ),
     e.ResearchRequested(feedback=_ref("feedback"), attempt=2, **_DECIDED),
     e.GenerationRequested(mode=e.GeneratorMode.IMPROVE, feedback=_ref("feedback"), attempt=2, **_DECIDED),
     e.FixturesRequested(attempt=2, **_DECIDED),
@@ -92,7 +94,7 @@ SAMPLES: tuple[e.Fact, ...] = (
     e.TestReviewRequested(attempt=2, **_DECIDED),
     e.ReviewRequested(attempt=2, **_DECIDED),
     e.PublishRequested(attempt=2, **_PARTIAL, **_DECIDED),
-    e.ApprovalRequested(**_PARTIAL, **_DECIDED),
+    e.ApprovalRequested(about="publish", **_PARTIAL, **_DECIDED),
     e.ApprovalGranted(request="2" * 32, by="ada", reason="it reads what we need"),
     e.ApprovalDenied(request="2" * 32, by="ada", reason="one stream is missing"),
     e.TimerElapsed(timer="3" * 32),

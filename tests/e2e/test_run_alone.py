@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from contracts.errors import BudgetReached
+from contracts.events import Engine, Fact, ResearchCompleted
+from contracts.services import Service
+from infra.cli import run_alone
+from infra.cli.commands import Printed
+from infra.runtime.agent import Agent, Job, Tools
 from tests.support.stack import REPO, connectors
 
 DOCUMENT = REPO / "infra/cli/sample_crm/openapi.yaml"
@@ -34,6 +42,29 @@ def test_generator_runs_again_on_the_same_run(tmp_path: Path) -> None:
         spec = ("--spec", DOCUMENT) if agent == "research" else ()
         done = connectors("run", agent, tmp_path, *spec)
         assert done.returncode == 0, f"{agent}: {done.stdout}{done.stderr}"
+
+
+async def test_agent_that_reaches_the_budget_says_so_and_is_run_again_on_the_same_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+
+    async def work(job: Job, workspace: Path, tools: Tools) -> Fact:
+        jobs.append(job)
+        if len(jobs) == 1:
+            raise BudgetReached("the next turn may cost up to 0.50 USD")
+        return ResearchCompleted(blueprint=await tools.artifacts.put(b"{}", "application/json"), streams=1)
+
+    monkeypatch.setattr(run_alone, "load_agent", lambda service: Agent(service, work))
+    folder, out = run_alone.RunFolder(tmp_path), Printed(Console(file=io.StringIO()))
+    await folder.begin("sample", b"{}", None, Engine.CLAUDE)
+
+    with pytest.raises(BudgetReached, match=r"0\.50 USD"):
+        await run_alone.run_alone(Service.RESEARCH, folder, out)
+    await run_alone.run_alone(Service.RESEARCH, folder, out)
+
+    assert jobs[0] == jobs[1]
+    assert folder.state().blueprint is not None
 
 
 @pytest.mark.parametrize(

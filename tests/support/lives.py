@@ -14,8 +14,8 @@ from tests.support.log import PIPELINE, Log
 
 ANSWERS: dict[Service, Sequence[s.Answer]] = {
     Service.RESEARCH: [s.researched, s.researched, s.transient],
-    Service.GENERATOR: [s.generated, s.generated, s.generated, s.transient],
-    Service.FIXTURES: [s.simulated, s.simulated, s.transient],
+    Service.GENERATOR: [s.generated, s.generated, s.generated, s.transient, s.broke],
+    Service.FIXTURES: [s.simulated, s.simulated, s.transient, s.broke],
     Service.TESTER: [s.passed, s.failed, s.transient],
     Service.TEST_REVIEWER: [make(n) for make in (s.good, s.bad_code, s.bad_tests) for n in (4, 7, 9, 10)],
     Service.REVIEWER: [s.approved, s.rejected(), s.rejected(e.Blame.CONTEXT), s.rejected(critical=1)],

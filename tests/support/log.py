@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 from contracts import events as e
 from contracts.envelope import Envelope, event_id, wrap
-from contracts.errors import ConnectorsError, Transient
+from contracts.errors import ConnectorsError
 from contracts.pipeline import PipelineState, Task, evolve
 from contracts.services import Service
+from infra.runtime.agent import Job
+from infra.runtime.attempt import failed
 from services.router.policy import Decision, decide, elapsed, timers
 from tests.support.scripted import Answer
 
@@ -50,10 +52,7 @@ class Log:
         try:
             fact = answer(self.state, task)
         except ConnectorsError as error:
-            kind = "transient" if isinstance(error, Transient) else "permanent"
-            fact = e.AgentFailed(
-                service=task.service, kind=kind, what=error.what, where=error.where, attempt=task.attempt
-            )
+            fact = failed(task.service, Job(task, self.state), error)
         return self.say(task.service, fact, causation=task.id, id=event_id(self.pipeline, task.id, task.service))
 
     def decisions(self) -> tuple[Decision, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from contracts import events as e
 from contracts.artifacts import ArtifactRef
 from contracts.envelope import Envelope
-from contracts.errors import Permanent, Transient
+from contracts.errors import BudgetReached, Permanent, Transient
 from contracts.pipeline import PipelineState, Status, Task
 from contracts.policy import Policy
 from contracts.services import Service
@@ -17,6 +17,7 @@ from contracts.services import Service
 STREAMS = 10
 TRANSIENT = "the API did not answer"
 PERMANENT = "the document has no operations"
+BROKE = "the next turn may cost up to 0.50 USD"
 
 Answer = Callable[[PipelineState, Task], e.Fact]
 """What an agent says to a task; may raise as an agent does."""
@@ -129,6 +130,10 @@ def permanent(state: PipelineState, task: Task) -> e.Fact:
     raise Permanent(PERMANENT, where="#/paths")
 
 
+def broke(state: PipelineState, task: Task) -> e.Fact:
+    raise BudgetReached(BROKE)
+
+
 HAPPY: dict[Service, Answer] = {
     Service.RESEARCH: researched,
     Service.GENERATOR: generated,
@@ -189,7 +194,7 @@ def spell(envelope: Envelope) -> str:
     """A decision in one word: ``generation:FIX``, ``publish:partial``, ``tests:RERUN#2`` (second attempt)."""
     noun, verb = envelope.type.split(".")
     word = verb if noun == "pipeline" else noun
-    detail = envelope.data.get("mode") or envelope.data.get("outcome")
+    detail = envelope.data.get("mode") or envelope.data.get("outcome") or envelope.data.get("about")
     attempt = envelope.data.get("attempt", 1)
     return word + (f":{detail}" if detail else "") + (f"#{attempt}" if attempt > 1 else "")
 

@@ -5,39 +5,14 @@ from __future__ import annotations
 import pytest
 
 from contracts import events as e
-from contracts.envelope import UnknownFact, wrap
+from contracts.envelope import UnknownFact
 from contracts.pipeline import PipelineState, Status, evolve, fold, open_task, outstanding, startable
 from contracts.policy import Policy
 from contracts.services import Service
 from services.router.policy import decide
 from tests.support import scripted as s
-from tests.support.log import CODE, NOW, PIPELINE, Log
-
-CHILD = "c" * 32
-
-
-def begun(**policy: object) -> Log:
-    log = Log()
-    log.say(Service.GATEWAY, e.PipelineSubmitted(name="sample", policy=Policy(**policy)))
-    return log
-
-
-def step(log: Log, service: Service, answer: s.Answer | None = None) -> None:
-    """``service`` answers its open task, then the router works."""
-    task = next(task for task in log.state.tasks if task.service == service)
-    log.answer(task, answer or s.HAPPY[service])
-    log.route()
-
-
-def until(log: Log, *services: Service) -> Log:
-    for service in services:
-        step(log, service)
-    return log
-
-
-BOTH_HALVES = (Service.RESEARCH, Service.GENERATOR, Service.FIXTURES)
-TO_REVIEW = (*BOTH_HALVES, Service.TESTER, Service.TEST_REVIEWER)
-TO_END = (*TO_REVIEW, Service.REVIEWER, Service.PUBLISHER)
+from tests.support.log import CODE, Log
+from tests.support.steps import BOTH_HALVES, CHILD, TO_END, TO_REVIEW, begun, fork, step, until
 
 
 def open_services(state: PipelineState) -> set[Service]:
@@ -227,15 +202,6 @@ def test_forced_partial_asks_for_approval_too() -> None:
     step(log, Service.REVIEWER, s.rejected())
 
     assert s.decided(log.facts)[-1] == "approval:partial"
-
-
-def fork(parent: Log, at: int, policy: Policy | None = None) -> Log:
-    """A child in memory: the parent's state at ``at``, then its own facts under its own id."""
-    child = Log(state=fold(parent.facts[:at]))
-    fact = e.PipelineForked(parent=PIPELINE, at=at, policy=policy)
-    envelope = wrap(fact, id="fork", pipeline=CHILD, source=Service.GATEWAY, time=NOW, causation=None)
-    child.put(envelope)
-    return child
 
 
 @pytest.mark.parametrize("at", range(1, 12))

@@ -43,6 +43,7 @@ POLICIES = st.builds(
     researches=st.integers(0, 2),
     agent_retries=st.integers(0, 2),
     approval=st.sampled_from(["none", "required"]),
+    budget_usd=st.sampled_from([0, 20]),
 )
 LOUD = st.integers(0, 9).map(lambda n: n == 0)
 
@@ -69,7 +70,7 @@ class Histories(RuleBasedStateMachine):
 
     def legal(self, data: st.DataObject, task: Task) -> s.Answer:
         lucky = not data.draw(LOUD, label="the agent fails")
-        answers = LEGAL[task.service] if lucky else [s.transient, s.transient, s.permanent]
+        answers = LEGAL[task.service] if lucky else [s.transient, s.transient, s.broke, s.broke, s.permanent]
         return data.draw(st.sampled_from(answers), label=f"{task.service} says")
 
     @initialize(policy=POLICIES, seed=st.integers(0, 1_000_000))
