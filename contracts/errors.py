@@ -29,7 +29,3 @@ class Permanent(ConnectorsError):
 
 class Rejected(Permanent):
     """The input itself is at fault (a document, a name, a URL)."""
-
-
-class BudgetReached(ConnectorsError):
-    """The next turn with a model could cost more than is left of the pipeline's budget: a person is asked."""

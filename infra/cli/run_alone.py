@@ -22,6 +22,7 @@ from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Artifacts, Job, Progress, Tools
 from infra.runtime.artifacts import FolderArtifacts
+from infra.runtime.claude.model import Models
 from infra.runtime.recording import sanitised
 from infra.runtime.trees import read_tree
 from services.router.policy import decide
@@ -166,7 +167,8 @@ async def run_alone(service: Service, folder: RunFolder, progress: Progress) -> 
     agent = load_agent(service)
     with tempfile.TemporaryDirectory(prefix=f"connectors-{service}-") as workspace:
         job = Job(task=task, state=folder.state())
-        fact = await agent.run(job, Path(workspace), Tools(artifacts=folder.artifacts, progress=progress))
+        model = Models(agent).in_folder(folder.root, job, folder.artifacts, progress) if agent.models else None
+        fact = await agent.run(job, Path(workspace), Tools(folder.artifacts, progress, model))
     folder.answer(task, fact)
     return fact, await folder.lay_out(fact)
 

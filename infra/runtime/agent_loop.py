@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import nats.errors
 from faststream.nats import NatsMessage
@@ -32,6 +32,9 @@ from infra.runtime.patience import PatientArtifacts, insist
 from infra.runtime.service import Runtime
 from infra.runtime.strikes import Strikes
 
+if TYPE_CHECKING:
+    from infra.runtime.claude.model import Models
+
 logger = logging.getLogger(__name__)
 
 _UNCONFIRMED_CANCEL_S = 1.0
@@ -49,6 +52,7 @@ class AgentLoop:
     def __init__(self, agent: Agent, runtime: Runtime) -> None:
         settings = runtime.settings
         self._service = agent.service
+        self._models = _models(agent)
         self._runtime = runtime
         self._settings = settings
         self._attempts = Attempts(agent, folder=settings.data_dir / "workspaces", timeout_s=settings.task_timeout_s)
@@ -124,7 +128,7 @@ class AgentLoop:
         if strikes >= self._settings.max_strikes:
             answer: Fact | Ended = await self._give_up(msg, job, strikes)
         else:
-            answer = await self._attempts.run(job, self._tools(pipeline, task), pipeline)
+            answer = await self._attempts.run(job, self._tools(job), pipeline)
         if answer is Ended.CANCELLED:
             await self._after_cancel(msg, pipeline, task)
         elif isinstance(answer, Fact):
@@ -245,18 +249,30 @@ class AgentLoop:
         if self._stopping:
             raise _Stopping
 
-    def _tools(self, pipeline: str, task: Task) -> Tools:
+    def _tools(self, job: Job) -> Tools:
         nc, service = self._runtime.bus.nc, self._service.value
 
         async def progress(message: str, *, done: int | None = None, total: int | None = None) -> None:
-            told = {"service": service, "task": task.id, "message": message, "done": done, "total": total}
+            told = {"service": service, "task": job.task.id, "message": message, "done": done, "total": total}
             told["time"] = clock.now().isoformat()
             try:
-                await nc.publish(subjects.progress(pipeline), json.dumps(told).encode())
+                await nc.publish(subjects.progress(job.state.id), json.dumps(told).encode())
             except nats.errors.Error as error:
                 logger.debug("progress was not told: %r", error)
 
-        return Tools(PatientArtifacts(self._runtime.bus.artifacts, self._runtime.health), progress)
+        bus, health = self._runtime.bus, self._runtime.health
+        artifacts = PatientArtifacts(bus.artifacts, health)
+        model = self._models and self._models.on_bus(bus, health, job, artifacts, progress)
+        return Tools(artifacts, progress, model)
+
+
+def _models(agent: Agent) -> Models | None:
+    """Loaded only where it is used: every agent would start later for it."""
+    if not agent.models:
+        return None
+    from infra.runtime.claude.model import Models
+
+    return Models(agent)
 
 
 async def _in_progress(msg: Msg) -> None:

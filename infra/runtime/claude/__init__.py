@@ -1,8 +1,6 @@
-"""The Claude engine's plumbing (infra/decisions/0018): what an agent asks a model for, and what keeps each turn.
+"""The Claude engine's plumbing (infra/decisions/0018).
 
-Nothing here imports the ``anthropic`` package before a conversation begins: a service without a key never does.
+What an agent needs is in `brief` (what it asks for) and `announce` (which models it has); it gets the rest as
+`infra.runtime.agent.Tools.model`. Nothing here loads the ``anthropic`` package before a conversation begins, and
+without a key nothing is loaded but `announce`: a service's start takes as long as without any of this.
 """
-
-from infra.runtime.claude.brief import AgentTool, Brief, WebFetch, WebSearch
-
-__all__ = ["AgentTool", "Brief", "WebFetch", "WebSearch"]

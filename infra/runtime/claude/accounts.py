@@ -74,11 +74,10 @@ class FolderAccounts:
 class BusAccounts:
     """The newest message on ``accounts.<pipeline>``, changed by compare-and-set."""
 
-    def __init__(self, bus: Bus, health: Health, pipeline: str, *, timeout_s: float) -> None:
+    def __init__(self, bus: Bus, health: Health, pipeline: str) -> None:
         self._bus = bus
         self._health = health
         self._subject = subjects.account(pipeline)
-        self._timeout_s = timeout_s
 
     async def change(self, change: Change) -> Account | None:
         return await patiently(lambda: self._change(change), self._health)
@@ -91,7 +90,7 @@ class BusAccounts:
             if changed is None:
                 return None
             content = changed.model_dump_json().encode()
-            if await publish_after(self._bus, self._subject, content, last, timeout_s=self._timeout_s):
+            if await publish_after(self._bus, self._subject, content, last):
                 return changed
             await asyncio.sleep(0.001 * attempt)
         raise Transient(
@@ -100,11 +99,11 @@ class BusAccounts:
 
 
 class Till:
-    """Reserves, settles and releases what one agent's turns cost, against the pipeline's limit (None: none)."""
+    """Reserves, settles and releases what one agent's turns cost, against the pipeline's budget."""
 
-    def __init__(self, accounts: Accounts, limit_usd: float | None) -> None:
+    def __init__(self, accounts: Accounts, limit_usd: float) -> None:
         self._accounts = accounts
-        self._limit_usd = math.inf if limit_usd is None else limit_usd
+        self._limit_usd = limit_usd
 
     async def reserve(self, request: str, most_usd: float) -> None:
         """Take room for a turn before it is sent.

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 PROBLEM = "turns"
 """The ledger's name in readiness."""
 
+REQUEST_TIMEOUT_S = 5.0
+
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 T = TypeVar("T")
@@ -100,10 +102,9 @@ class FolderTurns:
 class BusTurns:
     """The stream ``TURNS``. While the bus has trouble a call waits, and readiness says so."""
 
-    def __init__(self, bus: Bus, health: Health, *, timeout_s: float) -> None:
+    def __init__(self, bus: Bus, health: Health) -> None:
         self._bus = bus
         self._health = health
-        self._timeout_s = timeout_s
 
     async def get(self, subject: str) -> bytes | None:
         stored = await patiently(lambda: self._bus.reader.last(subjects.TURNS_STREAM, subject), self._health)
@@ -113,7 +114,7 @@ class BusTurns:
         return await patiently(lambda: self._put(subject, content), self._health)
 
     async def _put(self, subject: str, content: bytes) -> bytes:
-        if await publish_after(self._bus, subject, content, 0, timeout_s=self._timeout_s):
+        if await publish_after(self._bus, subject, content, 0):
             return content
         first = await self._bus.reader.last(subjects.TURNS_STREAM, subject)
         if first is None:  # a replica that lags behind answers direct reads
@@ -121,7 +122,7 @@ class BusTurns:
         return first.data
 
 
-async def publish_after(bus: Bus, subject: str, content: bytes, last: int, *, timeout_s: float) -> bool:
+async def publish_after(bus: Bus, subject: str, content: bytes, last: int) -> bool:
     """Append ``content`` if the newest message on ``subject`` is at sequence ``last`` (0: there is none).
 
     Returns:
@@ -132,7 +133,7 @@ async def publish_after(bus: Bus, subject: str, content: bytes, last: int, *, ti
         nats.errors.Error, TimeoutError: no answer; it may have been stored.
     """
     headers = {PREVIOUS: str(last)}
-    reply = json.loads((await bus.nc.request(subject, content, timeout=timeout_s, headers=headers)).data)
+    reply = json.loads((await bus.nc.request(subject, content, timeout=REQUEST_TIMEOUT_S, headers=headers)).data)
     if error := reply.get("error"):
         if error.get("err_code") in WRONG_LAST_SEQUENCE:
             return False

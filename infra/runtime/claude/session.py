@@ -9,6 +9,7 @@ import anthropic
 import httpx2
 from pydantic import BaseModel
 
+from contracts.errors import Permanent
 from infra.runtime.claude.accounts import Till
 from infra.runtime.claude.brief import Brief
 from infra.runtime.claude.conversation import Conversation
@@ -28,25 +29,28 @@ CONNECT_TIMEOUT_S = 10.0
 
 async def converse(model: ClaudeModel, brief: Brief[T], folder: Path) -> T:
     """See `ClaudeModel.converse`."""
-    settings = model.settings
+    settings, job = model.settings, model.job
+    owner = Owner(job.state.id, job.task.id, job.task.ledger, model.agent.service.value)
+    if (key := settings.key()) is None:
+        raise Permanent("there is no Anthropic key any more: set ANTHROPIC_API_KEY")
     timeout = httpx2.Timeout(settings.claude_silence_s, connect=CONNECT_TIMEOUT_S)
     transport = LedgerTransport(
         upstream=anthropic.DefaultAsyncHttpxClient(timeout=timeout, follow_redirects=False),
-        owner=Owner(model.pipeline, model.task, model.ledger, model.service),
+        owner=owner,
         turns=model.turns,
         artifacts=model.artifacts,
-        till=Till(model.accounts, model.limit_usd),
+        till=Till(model.accounts, job.state.budget_usd),
         prices=load_prices(settings.claude_prices),
         progress=model.progress,
     )
     workspace = Workspace(folder, model.artifacts)
-    keeper = Keeper(model.ledger, model.turns, model.artifacts, workspace)
+    keeper = Keeper(owner.ledger, model.turns, model.artifacts, workspace)
     tools = tools_of(brief, workspace, unconfined=settings.allow_unconfined_code)
     # The proxies of the environment are the upstream's: here they would take the transport's place. A redirect
     # would carry the key to another host.
     http = httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False, follow_redirects=False)
     async with anthropic.AsyncAnthropic(
-        api_key=model.key,
+        api_key=key,
         base_url=settings.base_url,
         max_retries=settings.claude_retries,
         timeout=timeout,

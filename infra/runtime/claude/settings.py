@@ -21,7 +21,7 @@ class ClaudeSettings(BaseSettings):
     """The key, the server, and which model each agent uses.
 
     The key comes from ``ANTHROPIC_API_KEY`` or, better, from a file (``ANTHROPIC_API_KEY_FILE``). A server of
-    one's own (``ANTHROPIC_BASE_URL``) that asks for no key needs one here, any text: it says that a model is wanted.
+    one's own (``ANTHROPIC_BASE_URL``) that asks for no key needs one here, any text: so a model is wanted.
     ``CLAUDE_MODEL`` is for all agents, ``CONNECTORS_<SERVICE>_MODEL`` for one.
     """
 

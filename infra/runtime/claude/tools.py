@@ -162,13 +162,17 @@ def _bash(workspace: Workspace, unconfined: bool) -> Tool:
 def _grep(workspace: Workspace) -> Tool:
     async def run(given: dict[str, Any]) -> Content:
         asked = _validated(GrepInput, given)
-        below = os.path.normpath(inside(workspace.folder, asked.path))
-        if not Path(below).is_relative_to(workspace.folder):
-            raise Rejected(f"{asked.path} is outside {ROOT}")
-        return await grep(asked, workspace, os.path.relpath(below, workspace.folder))
+        return await grep(asked, workspace, _relative(workspace.folder, asked.path))
 
     description = f"Search the files below {ROOT} for a regular expression; paths in the result are relative to it."
     return Tool(_definition("grep", description, GrepInput), run, False, COMMAND_TIMEOUT_S)
+
+
+def _relative(folder: Path, path: str) -> str:
+    below = os.path.normpath(inside(folder, path))
+    if not Path(below).is_relative_to(folder):
+        raise Rejected(f"{path} is outside {ROOT}")
+    return os.path.relpath(below, folder)
 
 
 def _own(tool: AgentTool, workspace: Workspace) -> Tool:
