@@ -52,7 +52,7 @@ class AgentLoop:
     def __init__(self, agent: Agent, runtime: Runtime) -> None:
         settings = runtime.settings
         self._service = agent.service
-        self._models = _models(agent)
+        self._claude = _models(agent)
         self._runtime = runtime
         self._settings = settings
         self._attempts = Attempts(agent, folder=settings.data_dir / "workspaces", timeout_s=settings.task_timeout_s)
@@ -262,7 +262,7 @@ class AgentLoop:
 
         bus, health = self._runtime.bus, self._runtime.health
         artifacts = PatientArtifacts(bus.artifacts, health)
-        model = self._models and self._models.on_bus(bus, health, job, artifacts, progress)
+        model = self._claude.on_bus(bus, health, job, artifacts, progress) if self._claude else None
         return Tools(artifacts, progress, model)
 
 

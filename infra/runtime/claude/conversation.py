@@ -104,8 +104,11 @@ class Conversation(Generic[T]):
         """Turns until one that calls no tool: the SDK runs the calls and asks again."""
         runner = self._runner()
         message = None
-        async for stream in runner:
-            message = await self._turn(runner, stream)
+        try:
+            async for stream in runner:
+                message = await self._turn(runner, stream)
+        finally:
+            await runner.close()
         if message is None:
             raise Permanent("the model was not asked at all")
         return message
@@ -135,7 +138,8 @@ class Conversation(Generic[T]):
         self._keeper.answered(self._transport.request)
         self._counts.turns += 1
         if message.stop_reason == "compaction":
-            self._history = [message.to_param()]
+            if any(block.type == "compaction" and block.content for block in message.content):
+                self._history = [message.to_param()]  # as the runner does; without a summary all stays as it is
             return message
         self._history.append(message.to_param())
         if message.stop_reason in ("tool_use", "pause_turn") and self._counts.turns >= self._brief.max_turns:

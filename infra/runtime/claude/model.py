@@ -62,7 +62,7 @@ class Models:
 
     def in_folder(self, root: Path, job: Job, artifacts: Artifacts, progress: Progress) -> ClaudeModel:
         """With ledger and account below ``root``."""
-        accounts = FolderAccounts(root / "account.json")
+        accounts = FolderAccounts(root / "accounts" / f"{job.state.id}.json")
         return self._bound(job, FolderTurns(root / "turns"), accounts, artifacts, progress)
 
     def _bound(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +29,9 @@ T = TypeVar("T", bound=BaseModel)
 
 CONNECT_TIMEOUT_S = 10.0
 
+# The SDK's runner tells the model so, and warns us of it with the name that the model made up.
+warnings.filterwarnings("ignore", message="Tool .* not found in tool runner", category=UserWarning)
+
 
 async def converse(model: ClaudeModel, brief: Brief[T], folder: Path) -> T:
     """See `ClaudeModel.converse`."""
@@ -35,7 +41,7 @@ async def converse(model: ClaudeModel, brief: Brief[T], folder: Path) -> T:
         raise Permanent("there is no Anthropic key any more: set ANTHROPIC_API_KEY")
     timeout = httpx2.Timeout(settings.claude_silence_s, connect=CONNECT_TIMEOUT_S)
     transport = LedgerTransport(
-        upstream=anthropic.DefaultAsyncHttpxClient(timeout=timeout, follow_redirects=False),
+        upstream=anthropic.DefaultAsyncHttpxClient(verify=_tls(), timeout=timeout, follow_redirects=False),
         owner=owner,
         turns=model.turns,
         artifacts=model.artifacts,
@@ -62,3 +68,9 @@ async def converse(model: ClaudeModel, brief: Brief[T], folder: Path) -> T:
         outcome = await conversation.run()
     await workspace.ready()
     return outcome
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Certificates take 30 ms to load: once per process."""
+    return httpx2.create_ssl_context()
