@@ -98,12 +98,12 @@ def load_prices(added: Path | None = None) -> Prices:
     Raises:
         Permanent: a file cannot be read, or is of another form.
     """
-    ours = tomllib.loads(_OWN.read_text())
+    ours = Prices.model_validate(tomllib.loads(_OWN.read_text()))
     if added is None:
-        return Prices.model_validate(ours)
+        return ours
     try:
-        theirs = tomllib.loads(added.read_text())
-        models = {**ours["models"], **theirs.get("models", {})}
-        return Prices.model_validate({**ours, **theirs, "models": models})
+        theirs = Prices.model_validate({"models": {}, **tomllib.loads(added.read_text())})
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise Permanent(f"the file of prices cannot be used: {error}", where=str(added)) from error
+    changes = {name: getattr(theirs, name) for name in theirs.model_fields_set}
+    return ours.model_copy(update={**changes, "models": {**ours.models, **theirs.models}})
