@@ -56,7 +56,8 @@ Raises `Transient`, `Permanent` or `Rejected`; the loop turns these into `agent.
 
 @dataclass(frozen=True)
 class Agent:
-    """A service's entry in the loop."""
+    """A service's entry in the loop; ``models`` are those that it can ask, the first one by default."""
 
     service: Service
     run: Run
+    models: tuple[str, ...] = ()
