@@ -322,6 +322,7 @@ NOT_THERE = (
     (f"/pipelines/{pipeline_id(404)}/events", 404),
     (f"/pipelines/{pipeline_id(404)}/state", 404),
     (f"/pipelines/{pipeline_id(404)}/live", 404),
+    (f"/pipelines/{pipeline_id(404)}/costs", 404),
     (f"/pipelines/{pipeline_id(404)}/package", 404),
     ("/pipelines/..%2f..%2fetc", 404),
     ("/pipelines/xyz", 422),
