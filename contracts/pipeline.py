@@ -26,6 +26,7 @@ __all__ = [
     "Task",
     "evolve",
     "fold",
+    "ledgers",
     "open_task",
     "outstanding",
     "startable",
@@ -63,6 +64,15 @@ def _changes(state: PipelineState, envelope: Envelope) -> Changes:
     if lives or isinstance(fact, (PipelineSubmitted, PipelineForked)):
         return HANDLERS[envelope.type](state, envelope, fact)
     return {}
+
+
+def ledgers(envelopes: Iterable[Envelope]) -> tuple[str, ...]:
+    """The ledgers of all tasks that these facts opened, each once, oldest first."""
+    state, found = PipelineState(), dict[str, None]()
+    for envelope in envelopes:
+        state = evolve(state, envelope)
+        found |= dict.fromkeys(task.ledger for task in state.tasks)
+    return tuple(found)
 
 
 def outstanding(state: PipelineState) -> tuple[Task, ...]:

@@ -27,7 +27,7 @@ PRESENCE = "live.presence"
 """Request and replies: every process of an agent says what it works on (`contracts.queries.Presence`)."""
 
 CAPABILITIES = "live.capabilities"
-"""Request and reply: which agents have a model (`contracts.queries.Capability`). Nobody answers: none has."""
+"""Request and reply: which agents have a model (`contracts.queries.Capability`). Only who has one answers."""
 
 
 def event(pipeline: str, fact: type[Fact] | str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
 
 from contracts.catalogue import CatalogueEntry
+from contracts.events import Approval
 from contracts.pipeline import PipelineState, Task, outstanding
 from contracts.queries import PipelineSummary, Recorded, StateAnswer
+from contracts.turns import Account, Reply, Spent
 
 Links = dict[str, str]
 
@@ -32,8 +35,9 @@ class WaitingStep(BaseModel):
 
 class PipelineAnswer(BaseModel):
     """``position`` facts so far; ``tasks`` is what should be running now, ``waiting`` what of it nobody works on,
-    ``approval`` the request to publish that a person has to answer. A fork shares the first ``forked_at`` facts of
-    ``parent``. Of an ``imported`` pipeline this is what was true elsewhere."""
+    ``approval`` the request that a person has to answer, ``approval_about`` whether it is to *publish* or to spend
+    more than ``budget_usd`` on model turns, of which ``spent_usd`` are spent. A fork shares the first ``forked_at``
+    facts of ``parent``. Of an ``imported`` pipeline this is what was true elsewhere."""
 
     pipeline_id: str
     name: str
@@ -50,6 +54,9 @@ class PipelineAnswer(BaseModel):
     degraded: tuple[str, ...]
     unproven: tuple[str, ...]
     approval: str | None
+    approval_about: Approval | None
+    budget_usd: float
+    spent_usd: float
     parent: str | None
     forked_at: int | None
     imported: bool
@@ -60,7 +67,7 @@ class PipelineAnswer(BaseModel):
     links: Links
 
     @classmethod
-    def of(cls, answer: StateAnswer, *, waiting: tuple[WaitingStep, ...]) -> PipelineAnswer:
+    def of(cls, answer: StateAnswer, *, waiting: tuple[WaitingStep, ...], account: Account) -> PipelineAnswer:
         state = answer.state
         return cls(
             pipeline_id=state.id,
@@ -78,6 +85,9 @@ class PipelineAnswer(BaseModel):
             degraded=state.degraded,
             unproven=state.unproven,
             approval=state.approval,
+            approval_about=state.approval_about,
+            budget_usd=state.budget_usd,
+            spent_usd=account.total.cost_usd,
             parent=state.parent,
             forked_at=state.forked_at,
             imported=state.imported,
@@ -85,6 +95,34 @@ class PipelineAnswer(BaseModel):
             outcome=state.outcome,
             version=state.version,
             reason=state.reason,
+            links=links(state.id, package=package_link(state)),
+        )
+
+
+class Costs(BaseModel):
+    """What a pipeline spent on model turns, by agent and in ``total``; ``reserved_usd`` is kept back for turns that
+    run, ``turns`` are those that it paid, oldest first. Of ``unpriced`` turns nobody knows the price: they are
+    counted with the most that they can have cost."""
+
+    pipeline_id: str
+    name: str
+    agents: dict[str, Spent]
+    total: Spent
+    reserved_usd: float
+    budget_usd: float
+    turns: tuple[Reply, ...]
+    links: Links
+
+    @classmethod
+    def of(cls, state: PipelineState, account: Account, turns: Sequence[Reply]) -> Costs:
+        return cls(
+            pipeline_id=state.id,
+            name=state.name,
+            agents={service: account.spent[service] for service in sorted(account.spent)},
+            total=account.total,
+            reserved_usd=sum(account.reserved.values()),
+            budget_usd=state.budget_usd,
+            turns=tuple(turns),
             links=links(state.id, package=package_link(state)),
         )
 
@@ -149,6 +187,7 @@ def links(pipeline: str, *, package: str | None = None) -> Links:
         "events": f"{base}/events",
         "state": f"{base}/state",
         "live": f"{base}/live",
+        "costs": f"{base}/costs",
         "cancel": f"{base}/cancel",
         "fork": f"{base}/fork",
         "export": f"{base}/export",

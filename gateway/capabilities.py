@@ -1,15 +1,19 @@
-"""Is there an agent with a model? Asked over the bus; the answer is kept for some seconds."""
+"""Which agents have a model? Asked over the bus; the answer is kept for some seconds."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-import nats.errors
 from nats.aio.client import Client
-from pydantic import ValidationError
 
 from contracts.queries import Capability
+from contracts.services import Service
 from contracts.subjects import CAPABILITIES
+from gateway.asking import ask_all
+
+NEEDED = (Service.RESEARCH, Service.GENERATOR)
+"""What begins with a model needs one here: to find out what the API is, and to write what no compiler can."""
 
 
 class Capabilities:
@@ -19,20 +23,24 @@ class Capabilities:
         self._nc = nc
         self._timeout_s = timeout_s
         self._cache_s = cache_s
-        self._known: bool = False
+        self._lacking: tuple[Service, ...] = NEEDED
         self._until = 0.0
 
-    async def has_model(self) -> bool:
-        """Whether some agent announces one; nobody answering means no."""
+    async def lacking(self) -> tuple[Service, ...]:
+        """Who of `NEEDED` has no model, as far as anybody says."""
         now = asyncio.get_running_loop().time()
         if now >= self._until:
-            self._known = await self._ask()
+            told = await ask_all(
+                self._nc,
+                CAPABILITIES,
+                Capability,
+                timeout_s=self._timeout_s,
+                enough=lambda told: not _lacking(told),
+            )
+            self._lacking = _lacking(told)
             self._until = now + self._cache_s
-        return self._known
+        return self._lacking
 
-    async def _ask(self) -> bool:
-        try:
-            reply = await self._nc.request(CAPABILITIES, b"", timeout=self._timeout_s)
-            return bool(Capability.model_validate_json(reply.data).models)
-        except (TimeoutError, nats.errors.Error, ValidationError):
-            return False
+
+def _lacking(told: Sequence[Capability]) -> tuple[Service, ...]:
+    return tuple(service for service in NEEDED if not any(one.service == service for one in told))

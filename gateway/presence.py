@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Collection, Sequence
 
-import nats.errors
 from nats.aio.client import Client
-from pydantic import ValidationError
 
 from contracts.pipeline import PipelineState, Task, outstanding
 from contracts.queries import Presence
 from contracts.subjects import PRESENCE
 from gateway.answers import WaitingStep
+from gateway.asking import ask_all
 from infra.runtime.bus import Bus
-
-logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 0.5
 """How long agents may take; only who has a step that nobody works on waits so long."""
@@ -54,27 +49,8 @@ def _why(task: Task, present: Sequence[Presence]) -> str:
 
 async def _present(nc: Client, wanted: Collection[str]) -> list[Presence]:
     """What the agents answer, until each of the tasks ``wanted`` is known to be worked on, or the time is over."""
-    found: list[Presence] = []
-    inbox = nc.new_inbox()
-    replies = await nc.subscribe(inbox)
-    try:
-        await nc.publish(PRESENCE, b"", reply=inbox)
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            while not set(wanted) <= {task for one in found for task in one.tasks}:
-                reply = await replies.next_msg(timeout=ANSWER_TIMEOUT_S)
-                if (reply.headers or {}).get("Status"):  # 503: nobody listens
-                    break
-                found += _read(reply.data)
-    except (TimeoutError, nats.errors.Error) as error:
-        logger.debug("some agents did not answer: %r", error)
-    finally:
-        await replies.unsubscribe()
-    return found
 
+    def enough(found: Sequence[Presence]) -> bool:
+        return set(wanted) <= {task for one in found for task in one.tasks}
 
-def _read(payload: bytes) -> list[Presence]:
-    try:
-        return [Presence.model_validate_json(payload)]
-    except ValidationError as error:
-        logger.warning("an agent's presence cannot be read: %s", error)
-        return []
+    return await ask_all(nc, PRESENCE, Presence, timeout_s=ANSWER_TIMEOUT_S, enough=enough)

@@ -21,9 +21,9 @@ SNIFFED_BYTES = 64 * 1024
 NO_DOCUMENT = (
     "without a document (`spec_url` or an upload) or a model there is nothing to go on. Give the API's OpenAPI "
     'document as `"spec_url": "https://..."`, as `"document"` in the JSON body, or upload it: '
-    "`curl -F connector_name=NAME -F document=@openapi.yaml`; or start an agent with a model's key"
+    "`curl -F connector_name=NAME -F document=@openapi.yaml`; or start research and generator with a model's key"
 )
-NO_MODEL = "engine `claude` needs an agent with a model's key, and none is running; use `auto` or `offline`"
+NO_MODEL = "engine `claude` needs research and generator with a model's key; start them so, or use `auto`"
 
 _SLUG = TypeAdapter(Slug)
 _PRIVATE_NAMES = re.compile(r"(^|\.)(local|internal|localdomain|home\.arpa|intranet|lan|corp)$")

@@ -23,9 +23,14 @@ const SAID = new Map(Object.entries({                  // what a fact says; othe
   "review.rejected": (d) => ["score " + d.score, d.critical && `${d.critical} critical`, "blames " + d.blame, d.reason],
   "connector.published": (d) => ["version " + d.version],
   "agent.failed": (d) => [d.what, d.where && "at " + d.where, d.kind, "attempt " + d.attempt],
-  "publish.requested": outcome, "approval.requested": outcome, "pipeline.completed": outcome,
+  "publish.requested": outcome, "pipeline.completed": outcome,
+  "approval.requested": (d) => d.about === "budget" ? ["more budget for model turns"] : outcome(d),
   "pipeline.failed": (d) => [d.reason, d.where && "at " + d.where],
 }));
+const ASKED = {                                         // yes, no, and what is asked before no is said
+  publish: ["Publish", "Do not publish", "End this pipeline without publishing?"],
+  budget: ["Spend more", "Spend no more", "End this pipeline without spending more on model turns?"],
+};
 const $ = (id) => document.getElementById(id);
 let view = null, listed = null, pages = 1, asking = null;
 
@@ -165,7 +170,9 @@ class View {
     document.title = `${now.name}: ${now.status}`;
     this.title.textContent = "source-" + now.name;
     const cancelling = now.cancel_requested && now.status === "running";
-    const facts = joined([cancelling && "cancel requested", now.approval && "waits for your approval",
+    const more = now.approval_about === "budget" ? " to spend more" : "";
+    const facts = joined([cancelling && "cancel requested", now.approval && "waits for your approval" + more,
+      now.spent_usd && `${now.spent_usd.toFixed(2)} of ${now.budget_usd.toFixed(2)} USD spent`,
       now.parent && `forked from ${now.parent.slice(0, 8)} at ${now.forked_at}`, now.imported && "imported",
       now.version && "version " + now.version, now.streams && count(now.streams, "stream"),
       now.coverage !== null && `${now.coverage} % proven`, now.score !== null && "review score " + now.score,
@@ -180,10 +187,10 @@ class View {
 
   offer(now) {
     const live = now.status === "running" || now.status === "paused";
+    const [yes, no, question] = ASKED[now.approval_about] ?? [];
     const wanted = !live || now.cancel_requested ? [] : [
-      ...(now.approval ? [["Publish", "approval", null, { request: now.approval, decision: "granted" }],
-        ["Do not publish", "approval", "End this pipeline without publishing?",
-          { request: now.approval, decision: "denied" }]] : []),
+      ...(now.approval ? [[yes, "approval", null, { request: now.approval, decision: "granted" }],
+        [no, "approval", question, { request: now.approval, decision: "denied" }]] : []),
       now.status === "paused" ? ["Resume", "resume"] : ["Pause", "pause"],
       ["Cancel", "cancel", `Cancel source-${now.name}? Running work stops and the pipeline ends.`]];
     const key = JSON.stringify(wanted);

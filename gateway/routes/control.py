@@ -1,4 +1,4 @@
-"""What users may ask of a pipeline: that it ends, waits, goes on, may publish, or is forked."""
+"""What users may ask of a pipeline: that it ends, waits, goes on, may publish or spend, or is forked."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ class ApprovalAnswer(BaseModel):
 
 @router.post("/{id}/approval", status_code=202)
 async def approval(id: Id, parts: TheParts, answer: ApprovalAnswer) -> Accepted:
-    """Let a pipeline publish that waits for a person's word, or end it. The same answer again changes nothing; 409:
-    it does not wait for an answer to this request, or was answered otherwise."""
+    """Let a pipeline publish, or spend its budget for model turns once more, that waits for a person's word, or end
+    it. The same answer again changes nothing; 409: it does not wait for an answer to this request, or was answered
+    otherwise."""
     granted = answer.decision == "granted"
     await parts.writes.approve(id, answer.request, granted=granted, by=answer.by, reason=answer.reason)
     return await _accepted(id, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -12,7 +13,8 @@ from sse_starlette import EventSourceResponse
 from contracts.base import Slug
 from contracts.pipeline import Status
 from contracts.queries import PipelinesQuery
-from gateway.answers import Events, PipelineAnswer, PipelineLine, PipelineList, StateAt, links
+from gateway.answers import Costs, Events, PipelineAnswer, PipelineLine, PipelineList, StateAt, links
+from gateway.costs import account_of, costs_of
 from gateway.live import follow
 from gateway.presence import steps_that_wait
 from gateway.problems import not_found
@@ -41,7 +43,14 @@ async def pipelines(
 async def pipeline(id: Id, parts: TheParts) -> PipelineAnswer:
     """What is true of a pipeline now."""
     found = await parts.reads.state(id)
-    return PipelineAnswer.of(found, waiting=await steps_that_wait(parts.bus, found.state))
+    waiting, account = await asyncio.gather(steps_that_wait(parts.bus, found.state), account_of(parts.bus, id))
+    return PipelineAnswer.of(found, waiting=waiting, account=account)
+
+
+@router.get("/{id}/costs")
+async def costs(id: Id, parts: TheParts) -> Costs:
+    """What its agents spent on turns with a model, of which budget, and each of the turns."""
+    return await costs_of(parts.bus, parts.reads, (await parts.reads.state(id)).state)
 
 
 @router.get("/{id}/events")

@@ -88,10 +88,16 @@ async def check_engine(engine: Engine, *, given: bool, parts: Parts) -> None:
     Raises:
         Problem: 422: this could come to nothing.
     """
-    if engine is Engine.CLAUDE and not await parts.capabilities.has_model():
-        raise invalid("no-model", NO_MODEL, [{"pointer": "#/engine", "detail": "no model answered"}])
-    if not given and (engine is Engine.OFFLINE or not await parts.capabilities.has_model()):
+    if engine is Engine.OFFLINE and not given:
         raise invalid("no-document", NO_DOCUMENT)
+    if engine is not Engine.CLAUDE and given:
+        return
+    if not (lacking := await parts.capabilities.lacking()):
+        return
+    without = f"without a model: {' and '.join(lacking)}"
+    if engine is Engine.CLAUDE:
+        raise invalid("no-model", f"{NO_MODEL} ({without})", [{"pointer": "#/engine", "detail": without}])
+    raise invalid("no-document", f"{NO_DOCUMENT} ({without})")
 
 
 async def _fact(received: Received, parts: TheParts) -> PipelineSubmitted:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from contracts.errors import Rejected
-from contracts.events import Engine
+from contracts.events import Approval, Engine
 from contracts.pipeline import Status
 from infra.cli.generate import watch
 from infra.cli.reach import reach
@@ -34,6 +34,15 @@ _WILL: dict[Command, str] = {
 }
 
 
+_SAID: dict[Approval, dict[Decision, str]] = {
+    "publish": {"granted": "is published", "denied": "is not published: the pipeline ends"},
+    "budget": {
+        "granted": "may spend its budget for model turns once more",
+        "denied": "may spend no more on model turns: the pipeline ends",
+    },
+}
+
+
 async def command(wanted: Command, pipeline: str, options: Options, out: Console) -> int:
     """Ask it of the pipeline; asking again changes nothing.
 
@@ -47,7 +56,7 @@ async def command(wanted: Command, pipeline: str, options: Options, out: Console
 
 
 async def answer(decision: Decision, pipeline: str, by: str, reason: str, options: Options, out: Console) -> int:
-    """Answer the pipeline's open request to publish, which is named in the answer.
+    """Answer the pipeline's open request to publish or to spend more, which is named in the answer.
 
     Raises:
         Rejected: there is no such pipeline, or it waits for no approval.
@@ -58,8 +67,7 @@ async def answer(decision: Decision, pipeline: str, by: str, reason: str, option
             raise Rejected(f"it waits for no approval; it is {now['status']}", where=f"pipeline {pipeline}")
         body = {"request": now["approval"], "decision": decision, "by": by, "reason": reason}
         await gateway.post(f"/pipelines/{pipeline}/approval", body)
-    said = "is published" if decision == "granted" else "is not published: the pipeline ends"
-    out.print(f"source-{now['name']} {said}", soft_wrap=True)
+    out.print(f"source-{now['name']} {_SAID[now['approval_about']][decision]}", soft_wrap=True)
     return 0
 
 

@@ -24,7 +24,7 @@ from contracts.pipeline import Status
 from infra.cli.client import Gateway
 from infra.cli.generate import generate
 from infra.cli.sample_crm.data import TOKEN, Record, collections
-from infra.runtime.processes import die_with_parent
+from infra.runtime.processes import die_with_parent, without_model_key
 from infra.runtime.stack import StackConfig, running_stack
 from infra.runtime.toolchain import install_offline, prepare_async
 
@@ -41,6 +41,7 @@ async def sample_crm() -> AsyncIterator[str]:
         "-m",
         "infra.cli.sample_crm.server",
         stdout=asyncio.subprocess.PIPE,
+        env=without_model_key(),
         start_new_session=True,
         preexec_fn=die_with_parent,
     )
@@ -71,7 +72,11 @@ class Installed:
 
     async def _run(self, *argv: str) -> list[dict[str, Any]]:
         process = await asyncio.create_subprocess_exec(
-            self._script, *argv, stdout=asyncio.subprocess.PIPE, preexec_fn=die_with_parent
+            self._script,
+            *argv,
+            stdout=asyncio.subprocess.PIPE,
+            env=without_model_key(),
+            preexec_fn=die_with_parent,
         )
         try:
             stdout, _ = await asyncio.wait_for(process.communicate(), READ_TIMEOUT_S)

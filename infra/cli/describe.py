@@ -51,7 +51,13 @@ def _reviewed(fact: e.TestsReviewed) -> Line:
 
 def _failed(fact: e.AgentFailed) -> Line:
     where = f" (at {fact.where})" if fact.where else ""
+    if fact.budget_usd is not None:
+        return Line(fact.service, f"stops at the budget of {fact.budget_usd:,.2f} USD: {fact.what}{where}", "wait")
     return Line(fact.service, f"{fact.kind} failure, attempt {fact.attempt}: {fact.what}{where}", "bad")
+
+
+def _approval(fact: e.ApprovalRequested) -> str:
+    return "spend more on model turns" if fact.about == "budget" else f"publish as {fact.outcome}"
 
 
 def _ended(fact: e.PipelineFailed) -> Line:
@@ -78,7 +84,7 @@ _READERS: dict[type[e.Fact], Callable[..., Line]] = {
     e.TestReviewRequested: lambda _: Line("router", "judge the tests again", "wait"),
     e.ReviewRequested: lambda _: Line("router", "review", "wait"),
     e.PublishRequested: lambda fact: Line("router", f"publish as {fact.outcome}{_degraded(fact.degraded)}", "wait"),
-    e.ApprovalRequested: lambda fact: Line("router", f"waits for approval to publish as {fact.outcome}", "wait"),
+    e.ApprovalRequested: lambda fact: Line("router", f"waits for approval to {_approval(fact)}", "wait"),
     e.PipelineCompleted: lambda fact: Line(
         "pipeline",
         f"{fact.outcome}, version {fact.version}{_degraded(fact.degraded)}",

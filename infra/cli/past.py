@@ -1,4 +1,4 @@
-"""The commands that look at what was: `state`, `diff`, `replay`."""
+"""The commands that look at what was: `state`, `diff`, `cost`, `replay`."""
 
 from __future__ import annotations
 
@@ -72,6 +72,19 @@ def diff(
     from infra.cli.diff import diff as main
 
     run(main(pipeline, before, after, as_json, url, data, out))
+
+
+@app.command()
+def cost(pipeline: Pipeline, as_json: AsJson = False, url: Url = None, data: Data = DATA) -> None:
+    """Show what a pipeline spent on turns with a model, by agent, and what is left of its budget.
+
+    With --json also each turn: its agent and task, its model, tokens, USD, and how long it took.
+
+    Example: `connectors cost 230c6fec98b44e8cb0dcb746472eaed5`
+    """
+    from infra.cli.cost import cost as main
+
+    run(main(pipeline, as_json, url, data, out))
 
 
 @app.command()

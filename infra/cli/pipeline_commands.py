@@ -43,7 +43,8 @@ def cancel(pipeline: Pipeline, url: Url = None, data: Data = DATA) -> None:
 
 @app.command()
 def approve(pipeline: Pipeline, by: By, reason: Reason = "", url: Url = None, data: Data = DATA) -> None:
-    """Let a pipeline publish that waits for approval (`connectors generate --approval required`)."""
+    """Say yes to what a pipeline waits for: to publish (`connectors generate --approval required`), or to spend its
+    budget for model turns once more (`connectors cost` shows what was spent)."""
     from infra.cli.control import Options, answer
 
     run(answer("granted", pipeline, by, reason, Options(url, data), out))
@@ -51,7 +52,7 @@ def approve(pipeline: Pipeline, by: By, reason: Reason = "", url: Url = None, da
 
 @app.command()
 def deny(pipeline: Pipeline, by: By, reason: Reason = "", url: Url = None, data: Data = DATA) -> None:
-    """Do not let a pipeline publish that waits for approval; it ends."""
+    """Say no to what a pipeline waits for, to publish or to spend more on model turns; it ends."""
     from infra.cli.control import Options, answer
 
     run(answer("denied", pipeline, by, reason, Options(url, data), out))

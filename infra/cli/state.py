@@ -100,7 +100,8 @@ def _lines(state: PipelineState) -> Iterator[tuple[str, str]]:
     yield "works", ", ".join(f"{task.service} {task.mode or ''}".strip() for task in outstanding(state))
     yield "failed", "; ".join(f"{one.task.service}: {one.what}" for one in state.failures)
     yield "to decide", state.choice.fact if state.choice else ""
-    yield "waits for", "approval" if state.approval else ""
+    asked = {"publish": "approval", "budget": "approval to spend more on model turns"}
+    yield "waits for", asked[state.approval_about or "publish"] if state.approval else ""
     yield "streams", f"{state.streams}, {state.gaps} named gaps" if state.streams else ""
     yield "proven", f"{state.coverage.proven} of {state.coverage.total}" if state.coverage else ""
     yield "unproven", ", ".join(state.unproven)

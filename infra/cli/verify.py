@@ -16,7 +16,7 @@ SAME, DIFFERS, TROUBLE = 0, 1, 2
 
 THINGS = {
     Part.EVENTS: "facts",
-    Part.TURNS: "model turns and notes of attempts",
+    Part.TURNS: "model turns, accounts and notes of attempts",
     Part.DEAD: "dead letters",
     Part.ARTIFACTS: "artifacts",
 }

@@ -49,10 +49,13 @@ class Board:
             self._began = at
         self._print(at - self._began, describe(envelope.fact()))
         if self.state.approval == envelope.id:
-            hint = f"connectors approve {self.state.id}   (or deny)"
+            hint = f"connectors approve {self.state.id}   (or deny{self._more()})"
             self._console.print(f"{'':27}{hint}", style="dim", soft_wrap=True)
         self._progress = {task.service: self._progress.get(task.service, "") for task in outstanding(self.state)}
         self._refresh()
+
+    def _more(self) -> str:
+        return f"; {self.state.policy.budget_usd:,.2f} USD more" if self.state.approval_about == "budget" else ""
 
     def progress(self, service: str, message: str) -> None:
         """Show what ``service`` says that it is doing."""
@@ -79,7 +82,7 @@ class Board:
     def _refresh(self) -> None:
         waiting = sorted(self._progress.items())
         if self.state.approval is not None:
-            waiting.append(("you", "have to approve"))
+            waiting.append(("you", f"have to approve{self._more()}"))
         if self.state.status is Status.PAUSED:
             waiting.append(("you", "have to resume"))
         rows = [Spinner("dots", Text(f"{name:<14}{said}", "dim")) for name, said in waiting]

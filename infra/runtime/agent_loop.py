@@ -23,7 +23,7 @@ from contracts.envelope import Envelope, UnknownFact, event_id, wrap
 from contracts.errors import Permanent
 from contracts.events import Fact
 from contracts.pipeline import Task, open_task, startable
-from contracts.queries import Presence
+from contracts.queries import Capability, Presence
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.attempt import Attempts, Ended, failed
@@ -52,6 +52,7 @@ class AgentLoop:
     def __init__(self, agent: Agent, runtime: Runtime) -> None:
         settings = runtime.settings
         self._service = agent.service
+        self._models = agent.models
         self._claude = _models(agent)
         self._runtime = runtime
         self._settings = settings
@@ -65,6 +66,8 @@ class AgentLoop:
         self._runtime.subscribe(self.on_message, slots=self._settings.slots)
         self._runtime.listen(subjects.CANCELS, self.on_cancel)
         self._runtime.broker.subscriber(subjects.PRESENCE)(self.on_presence)
+        if self._models:
+            self._runtime.broker.subscriber(subjects.CAPABILITIES)(self.on_capabilities)
         self._runtime.on_stop.append(self.hand_back)
 
     async def on_cancel(self, msg: Msg) -> None:
@@ -74,6 +77,10 @@ class AgentLoop:
     async def on_presence(self, message: NatsMessage) -> bytes:
         """Somebody asks who is there: this process, and what it works on."""
         return Presence(service=self._service, tasks=tuple(self._active)).model_dump_json().encode()
+
+    async def on_capabilities(self, message: NatsMessage) -> bytes:
+        """Somebody asks who has a model."""
+        return Capability(service=self._service, models=self._models).model_dump_json().encode()
 
     async def hand_back(self) -> None:
         """The process ends: stop all work; each handler gives its message back at once."""

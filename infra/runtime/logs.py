@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from infra.runtime.settings import BusSettings
 
@@ -64,8 +67,17 @@ class _Redacting(logging.Formatter):
 
 
 def configure(settings: BusSettings, service: str) -> None:
-    """Send all records of this process to stderr. The service's own bus password never appears."""
-    password = settings.password()
+    """Send all records of this process to stderr. Neither the service's bus password nor a model's key appears."""
+    secrets = [secret for secret in (settings.password(), *_keys()) if secret]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacting(service, [password] if password else [], as_json=settings.log_format == "json"))
+    handler.setFormatter(_Redacting(service, secrets, as_json=settings.log_format == "json"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+
+
+def _keys() -> Iterator[str]:
+    """The model's key, as `infra.runtime.claude.settings` reads it; whoever has none does not load that."""
+    if key := os.environ.get("ANTHROPIC_API_KEY"):
+        yield key
+    if file := os.environ.get("ANTHROPIC_API_KEY_FILE"):
+        with suppress(OSError):  # whoever uses the key says what is wrong with its file
+            yield Path(file).read_text().strip()

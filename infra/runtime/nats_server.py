@@ -27,7 +27,7 @@ from pathlib import Path
 from contracts.errors import Permanent, Transient
 from contracts.services import Service
 from infra.runtime.permissions import ADMIN, authorization
-from infra.runtime.processes import die_with_parent
+from infra.runtime.processes import die_with_parent, without_model_key
 from infra.runtime.settings import BusSettings
 
 logger = logging.getLogger(__name__)
@@ -139,6 +139,7 @@ class NatsServer:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            env=without_model_key(),
             start_new_session=True,  # Ctrl-C in the terminal is for whoever started us; we stop the server last
             preexec_fn=partial(die_with_parent, os.getpid()),
         )

@@ -35,7 +35,7 @@ def permissions(service: Service) -> Permissions:
     """The permissions of one service's user."""
     own = tuple(subjects.any_pipeline(fact) for fact in FACES[service].emits)
     publish = (*own, *_provisioning(service), *_reading(service), *_EXTRA_PUBLISH.get(service, ()))
-    asked = (subjects.PRESENCE,) if service in _AGENTS else ()
+    asked = (subjects.PRESENCE, subjects.CAPABILITIES) if service in _AGENTS else ()
     if service in _AGENTS:
         publish = (
             *publish,
@@ -52,7 +52,7 @@ def permissions(service: Service) -> Permissions:
 
 _AGENTS = frozenset(Service) - {Service.ROUTER, Service.EVENT_STORE, Service.GATEWAY}
 _PUT_ARTIFACTS = f"$O.{subjects.ARTIFACTS_BUCKET}.>"
-_AGENT_PUBLISH = (_PUT_ARTIFACTS, subjects.ALL_TURNS, "live.*.progress")
+_AGENT_PUBLISH = (_PUT_ARTIFACTS, subjects.ALL_TURNS, subjects.ALL_ACCOUNTS, "live.*.progress")
 _EXTRA_PUBLISH: dict[Service, tuple[str, ...]] = {
     Service.ROUTER: ("timers.waiting.>", subjects.CANCELS, subjects.dead("router", "*")),
     # The log's keeper refills it from the SQL copy when it lost its end, through a gate that is closed otherwise.

@@ -1,4 +1,4 @@
-"""Children that never outlive their parent, and what the system calls them."""
+"""Children that never outlive their parent, what they are called, and what they do not inherit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
@@ -22,6 +23,13 @@ def die_with_parent(parent: int | None = None) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if parent not in (None, os.getppid()):
             os._exit(1)
+
+
+def without_model_key(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """``environment`` (default: this process's) without what belongs to a language model's client, the key above
+    all: for every child that is no agent."""
+    given = os.environ if environment is None else environment
+    return {name: value for name, value in given.items() if not name.startswith("ANTHROPIC_")}
 
 
 def name_process(name: str) -> None:

@@ -60,7 +60,7 @@ def streams(settings: BusSettings) -> tuple[api.StreamConfig, ...]:
         ),
         api.StreamConfig(
             name=subjects.TURNS_STREAM,
-            subjects=[subjects.ALL_TURNS, subjects.ALL_ATTEMPTS],
+            subjects=[subjects.ALL_TURNS, subjects.ALL_ACCOUNTS, subjects.ALL_ATTEMPTS],
             max_bytes=settings.turns_max_bytes,
             **final,
         ),

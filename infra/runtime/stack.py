@@ -20,9 +20,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from contracts.errors import Permanent
-from contracts.services import Service
+from contracts.services import AGENTS, Service
 from infra.runtime.fork_server import Forked, ForkServer
 from infra.runtime.nats_server import NatsServer
+from infra.runtime.processes import without_model_key
 from infra.runtime.supervisor import POLL_S, Backoff, Kept, Process, ProcessInfo, Say
 
 STOP_TIMEOUT_S = 5.0
@@ -209,7 +210,8 @@ def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path, f
     children = []
     for service in Service:
         health: Path | int = port if service is Service.GATEWAY else sockets / f"{service}.sock"
-        env = {**shared, **nats.environment(service)}
+        own = shared if service in AGENTS else without_model_key(shared)
+        env = {**own, **nats.environment(service)}
         if isinstance(health, Path):
             env["CONNECTORS_HEALTH_SOCKET"] = str(health)
         log = config.data / "logs" / f"{service}.log"

@@ -1,4 +1,4 @@
-"""Copies the streams beside the log: model turns with the notes of attempts, and dead letters."""
+"""Copies the streams beside the log: model turns with accounts and the notes of attempts, and dead letters."""
 
 from __future__ import annotations
 

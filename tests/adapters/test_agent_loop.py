@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nats.errors
 import pytest
 
 from contracts import subjects
@@ -25,6 +26,7 @@ from contracts.events import (
     ResearchCompleted,
     ResearchRequested,
 )
+from contracts.queries import Capability
 from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
@@ -108,6 +110,15 @@ async def test_answer_names_its_task_and_the_workspace_was_empty_and_is_gone(
     assert await bus.artifacts.get(ArtifactRef.model_validate(answer.data["blueprint"])) == b"blueprint"
     assert told[0]["message"] == "reading"
     assert not researcher.workspaces[0].exists()
+
+
+async def test_agent_that_has_a_model_says_so_and_no_other_answers(bus: Bus, settings: BusSettings) -> None:
+    async with running(Researcher().agent, settings):
+        with pytest.raises(nats.errors.NoRespondersError):
+            await bus.nc.request(subjects.CAPABILITIES, timeout=2)
+    async with running(Agent(Service.RESEARCH, Researcher().run, models=("a", "b")), settings):
+        told = await bus.nc.request(subjects.CAPABILITIES, timeout=2)
+    assert Capability.model_validate_json(told.data) == Capability(service="research", models=("a", "b"))
 
 
 async def test_other_facts_in_between_do_not_lose_the_answer(bus: Bus, settings: BusSettings) -> None:

@@ -155,20 +155,32 @@ async def test_a_submit_whose_acknowledgement_does_not_come_is_asked_for_again_w
 
 async def test_without_document_or_model_there_is_nothing_to_go_on(client: httpx2.AsyncClient, bus: Bus) -> None:
     body = {"connector_name": "google-sheets", "connector_type": "source"}
+    claude = {**SPEC, "engine": "claude"}
+
+    async def lacking(sent: dict[str, str]) -> str:
+        return problem(await client.post("/generate", json=sent), 422)["detail"].partition("without a model: ")[2]
+
     detail = problem(await client.post("/generate", json=body), 422)["detail"]
     assert "without a document" in detail
     assert "spec_url" in detail
-    assert "model" in problem(await client.post("/generate", json={**SPEC, "engine": "claude"}), 422)["detail"]
+    assert await lacking(body) == await lacking(claude) == "research and generator)"
+    await _announce(bus, Service.RESEARCH)
+    assert await lacking(body) == await lacking(claude) == "generator)"
+    await _announce(bus, Service.GENERATOR)
+    assert (await client.post("/generate", json=body)).status_code == 202
+    assert (await client.post("/generate", json=claude)).status_code == 202
+    assert problem(await client.post("/generate", json={**body, "engine": "offline"}), 422)
 
-    async def announce(msg: Any) -> None:
-        await msg.respond(Capability(service="research", models=("claude-opus-4-5",)).model_dump_json().encode())
 
-    await bus.nc.subscribe(subjects.CAPABILITIES, cb=announce)
+async def _announce(bus: Bus, service: Service) -> None:
+    """As an agent with a model does."""
+
+    async def answer(msg: Msg) -> None:
+        await msg.respond(Capability(service=service, models=("claude-opus-4-5",)).model_dump_json().encode())
+
+    await bus.nc.subscribe(subjects.CAPABILITIES, cb=answer)
     for _ in range(2):
         await bus.nc.flush()
-    assert (await client.post("/generate", json=body)).status_code == 202
-    assert (await client.post("/generate", json={**SPEC, "engine": "claude"})).status_code == 202
-    assert problem(await client.post("/generate", json={**body, "engine": "offline"}), 422)
 
 
 BAD_INPUT: tuple[tuple[bytes, dict[str, str], int, str], ...] = (
@@ -310,6 +322,7 @@ NOT_THERE = (
     (f"/pipelines/{pipeline_id(404)}/events", 404),
     (f"/pipelines/{pipeline_id(404)}/state", 404),
     (f"/pipelines/{pipeline_id(404)}/live", 404),
+    (f"/pipelines/{pipeline_id(404)}/costs", 404),
     (f"/pipelines/{pipeline_id(404)}/package", 404),
     ("/pipelines/..%2f..%2fetc", 404),
     ("/pipelines/xyz", 422),
@@ -536,7 +549,7 @@ async def test_a_fork_is_begun_once_with_what_differs(client: httpx2.AsyncClient
         ({}, "#/at"),
         ({"at": 3, "policy": {"code_repair": 1}}, "#/policy/code_repair"),
         ({"at": 3, "policy": {"partial_percent": 10}}, "research_percent must not exceed"),
-        ({"at": 3, "engine": "claude"}, "no agent|none is running"),
+        ({"at": 3, "engine": "claude"}, "without a model: research and generator"),
         ({"at": 3, "until": 5}, "#/until"),
     ],
 )

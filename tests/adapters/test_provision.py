@@ -67,6 +67,14 @@ async def test_changed_settings_reach_streams_and_consumers_that_exist(bus: Bus,
     ]
 
 
+async def test_stream_from_before_there_were_accounts_takes_them(bus: Bus, bus_settings: BusSettings) -> None:
+    config = (await bus.js.stream_info(subjects.TURNS_STREAM)).config
+    await bus.js.update_stream(config.evolve(subjects=[subjects.ALL_TURNS, subjects.ALL_ATTEMPTS]))
+    await bus.js.publish(subjects.turn("task", "request"), b"{}")
+    await provision(bus.js, Service.RESEARCH, bus_settings)
+    assert (await bus.js.publish(subjects.account("0" * 32), b"{}")).seq == 2
+
+
 async def test_durable_of_another_layout_is_brought_up_to_date(bus: Bus, bus_settings: BusSettings) -> None:
     config = (await bus.js.consumer_info(subjects.EVENTS_STREAM, "research")).config
     await bus.js.add_consumer(subjects.EVENTS_STREAM, config.evolve(filter_subjects=["pipelines.*.old.subject"]))
@@ -157,6 +165,12 @@ async def test_every_service_does_its_work_with_its_own_user(
         if service is not Service.ROUTER:
             ref = await own.artifacts.put(service.value.encode(), "text/plain")
             assert await own.artifacts.get(ref) == service.value.encode()
+        if service in AGENTS:
+            for subject in (subjects.turn("t", "r"), subjects.effect("t", "r", 1), subjects.account(pipeline)):
+                assert (await own.js.publish(subject, b"{}")).stream == subjects.TURNS_STREAM
+        if service in {*AGENTS, Service.GATEWAY}:
+            await bus.js.publish(subjects.account(pipeline), b"{}")
+            assert await own.reader.last(subjects.TURNS_STREAM, subjects.account(pipeline))
         if service in {*AGENTS, Service.ROUTER}:
             sub = await own.js.pull_subscribe_bind(durable=service.value, stream=subjects.EVENTS_STREAM)
             assert (await sub.consumer_info()).name == service.value
@@ -176,6 +190,7 @@ async def test_every_service_does_its_work_with_its_own_user(
         "timers.waiting.x.y",
         "live.x.cancel",
         "dead.tester.x",
+        "live.capabilities",
     ],
 )
 async def test_agent_may_not_touch_what_is_not_its_own(

@@ -17,6 +17,7 @@ from contracts import subjects
 from contracts.artifacts import ArtifactRef
 from contracts.queries import VerifyQuery
 from contracts.services import Service
+from contracts.turns import Account
 from contracts.verification import Kind, Part, VerifyPage
 from gateway.settings import Settings
 from infra.runtime.bus import Bus
@@ -35,7 +36,7 @@ BLOB = ArtifactRef.of(TREE["src/b.py"], "application/octet-stream").sha256
 
 @dataclass(frozen=True)
 class Both:
-    """A log of 60 facts with its copy, a turn, a dead letter and a tree."""
+    """A log of 60 facts with its copy, a turn, an account, a dead letter and a tree."""
 
     bus: Bus
     engine: Engine
@@ -62,6 +63,7 @@ class Both:
 async def both_copies(server: NatsServer, bus: Bus, folder: Path) -> AsyncIterator[Both]:
     tree = await bus.artifacts.put_tree(TREE)
     await bus.js.publish(subjects.turn("task", "request"), json.dumps({"workspace": tree.model_dump()}).encode())
+    await bus.js.publish(subjects.account(pipeline_id(1)), Account().model_dump_json().encode())
     await bus.js.publish(subjects.dead("tester", pipeline_id(1)), b"\xff")
     lives = [life(pipeline_id(n), artifact=tree) for n in range(5)]
     for event in interleaved(lives):
@@ -91,8 +93,12 @@ DAMAGE: dict[str, tuple[Callable[[Both], str], dict[Part, list[tuple[Kind, int, 
         {Part.EVENTS: [(Kind.MISSING_ON_BUS, 61, 62)]},
     ),
     "a turn is another": (
-        lambda _: "UPDATE ledgers SET payload = x'00' WHERE stream = 'TURNS'",
+        lambda _: "UPDATE ledgers SET payload = x'00' WHERE stream = 'TURNS' AND sequence = 1",
         {Part.TURNS: [(Kind.DIFFERENT, 1, 1)]},
+    ),
+    "an account is missing": (
+        lambda _: "DELETE FROM ledgers WHERE subject LIKE 'accounts.%'",
+        {Part.TURNS: [(Kind.MISSING_IN_COPY, 2, 2)]},
     ),
     "a dead letter is missing": (
         lambda _: "DELETE FROM ledgers WHERE stream = 'DEAD'",
@@ -166,7 +172,7 @@ async def test_command_line_says_what_differs_and_exits_with_1(
         assert code == 1
         assert [line["difference"]["first"] for line in lines[:-1]] == [5]
         assert lines[-1] == {
-            "checked": {"EVENTS": 60, "TURNS": 1, "DEAD": 1, "ARTIFACTS": 3},
+            "checked": {"EVENTS": 60, "TURNS": 2, "DEAD": 1, "ARTIFACTS": 3},
             "differences": {"EVENTS": 1, "TURNS": 0, "DEAD": 0, "ARTIFACTS": 0},
             "same": False,
         }

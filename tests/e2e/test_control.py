@@ -19,7 +19,7 @@ from contracts.services import Service
 from infra.cli.client import Gateway
 from infra.cli.control import Decision, Options, answer, command, fork
 from infra.cli.generate import watch
-from tests.support.scripted import Scenario, bad_code, decided
+from tests.support.scripted import Scenario, bad_code, broke, decided
 from tests.support.site import Site, site
 from tests.support.stack import connectors
 
@@ -83,6 +83,38 @@ async def test_publishing_is_approved_or_denied_with_a_name_and_a_reason(
     assert (said.data["by"], said.data["reason"]) == ("ada", "read it")
     with pytest.raises(Rejected, match=f"waits for no approval; it is {status}"):
         await answer(decision, id, "ada", "", options(client), console())
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "said"),
+    [
+        ("granted", Status.SUCCESS, "may spend its budget for model turns once more"),
+        ("denied", Status.FAILED, "may spend no more on model turns: the pipeline ends"),
+    ],
+)
+async def test_more_budget_is_asked_for_in_the_watch_and_granted_or_denied(
+    theatre: Site, decision: Decision, status: Status, said: str
+) -> None:
+    stage, client = theatre.stage, theatre.client
+    script = {Service.GENERATOR: [broke], Service.FIXTURES: [broke]}
+    id = await stage.submit(Scenario("budget", "", script=script, policy={"budget_usd": 5}))
+    board, out, watched = console(), console(), Gateway(options(client).url or "")
+    async with watched:
+        watching = asyncio.create_task(watch(watched, f"/pipelines/{id}/live", board))
+        await stage.until(id, lambda state: state.approval is not None and len(state.failures) == 2)
+        async with asyncio.timeout(20):
+            while f"connectors approve {id}   (or deny; 5.00 USD more)" not in text(board):
+                await asyncio.sleep(0.02)
+
+        assert await answer(decision, id, "ada", "", options(client), out) == 0
+        assert (await watching).status is status
+    assert said in text(out)
+    for line in (
+        "generator     stops at the budget of 5.00 USD",
+        "waits for approval to spend more on model turns",
+    ):
+        assert line in text(board)
+    assert decided(await stage.facts(id)).count("approval:budget") == 1
 
 
 async def test_a_fork_with_another_policy_goes_another_way_and_is_watched(theatre: Site, tmp_path: Path) -> None:

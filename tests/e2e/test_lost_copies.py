@@ -10,7 +10,9 @@ from pathlib import Path
 
 from contracts import events as e
 from contracts import subjects
+from contracts.artifacts import ArtifactRef, TreeManifest
 from contracts.services import Service
+from contracts.turns import Account, Effect, Reply, Usage
 from infra.runtime.bus import Bus
 from infra.runtime.gate import GATED
 from infra.runtime.nats_server import NatsServer
@@ -26,7 +28,10 @@ from tests.support.store import copied, problems, running_store
 HELD = Scenario("held", "", hold=(Service.TESTER, e.PipelineResumeRequested.TYPE))
 TREE = {"src/a.py": b"a" * 300_000, "src/b.py": b"b"}
 LEFT = {"left/by/a/turn.txt": b"turn"}
-TURN = subjects.turn("some-task", "some-request")
+REPLY, RESULT = b"event: message_stop", b"[]"
+EVERYTHING = [TREE, LEFT, REPLY, RESULT]
+REQUEST = "0" * 64
+TURN = subjects.turn("some-task", REQUEST)
 
 
 async def messages(bus: Bus, stream: str) -> list[tuple[int, str, bytes]]:
@@ -37,16 +42,47 @@ async def whole_log(bus: Bus) -> dict[str, list[tuple[int, str, bytes]]]:
     return {stream: await messages(bus, stream) for stream in GATED}
 
 
-async def artifacts(bus: Bus) -> list[dict[str, bytes]]:
-    """The tree that a fact names, and the one that only a turn names; each is read and hashed."""
-    return [await bus.artifacts.get_tree(await bus.artifacts.put_tree(tree)) for tree in (TREE, LEFT)]
+async def artifacts(bus: Bus) -> list[dict[str, bytes] | bytes]:
+    """What a fact names, and what only a turn and its effect name; each is read and hashed."""
+    trees = [await bus.artifacts.get_tree(TreeManifest.of(tree).ref) for tree in (TREE, LEFT)]
+    return [
+        *trees,
+        *[await bus.artifacts.get(ArtifactRef.of(content, "text/plain")) for content in (REPLY, RESULT)],
+    ]
+
+
+async def a_turn(bus: Bus) -> None:
+    """A reply, what a tool call did after it, and what was spent, each of which may be all that names a content."""
+    pipeline = pipeline_id(1)
+    body, result = [await bus.artifacts.put(content, "text/plain") for content in (REPLY, RESULT)]
+    reply = Reply(
+        pipeline=pipeline,
+        task="some-task",
+        service="generator",
+        model="some-model",
+        turn=1,
+        request=REQUEST,
+        body=body,
+        usage=Usage(output_tokens=5),
+        cost_usd=0.1,
+    )
+    workspace = await bus.artifacts.put_tree(LEFT)
+    effect = Effect(request=REQUEST, call=1, tool="write", content=result, workspace=workspace)
+    account = Account().reserve(REQUEST, 0.2, 1)
+    assert account is not None
+    for subject, value in (
+        (subjects.account(pipeline), account),
+        (TURN, reply),
+        (subjects.effect("some-task", REQUEST, 1), effect),
+        (subjects.account(pipeline), account.settle(reply)),
+    ):
+        assert value is not None
+        await bus.js.publish(subject, value.model_dump_json().encode(), headers={"Kind": "turn"})
 
 
 async def something_of_everything(bus: Bus) -> None:
-    """A turn that names an artifact, a dead letter, facts that name a tree."""
-    workspace = await bus.artifacts.put_tree(LEFT)
-    turn = f'{{"n": 1, "workspace": {workspace.model_dump_json()}}}'.encode()
-    await bus.js.publish(TURN, turn, headers={"Nats-Expected-Last-Subject-Sequence": "0", "Kind": "turn"})
+    """A turn that names artifacts, a dead letter, facts that name a tree."""
+    await a_turn(bus)
     await bus.js.publish(subjects.dead("tester", pipeline_id(1)), b"\xff", headers={"Connectors-Cause": "why"})
     for event in life(pipeline_id(1), artifact=await bus.artifacts.put_tree(TREE)):
         _, last = await bus.log.read(event.pipeline)
@@ -115,7 +151,10 @@ async def test_lost_streams_are_whole_again_before_anybody_decides_and_pipelines
         turn = await bus.reader.last(subjects.TURNS_STREAM, TURN)
         assert turn is not None
         assert turn.headers["Kind"] == "turn"
-        assert await artifacts(bus) == [TREE, LEFT]
+        account = await bus.reader.last(subjects.TURNS_STREAM, subjects.account(pipeline_id(1)))
+        assert account is not None
+        assert Account.model_validate_json(account.data).total.cost_usd == 0.1
+        assert await artifacts(bus) == EVERYTHING
         await finish(again, pipelines)
         await copied(bus)
 
@@ -132,8 +171,8 @@ async def test_lost_bucket_is_filled_again_though_no_fact_is_missing(
             while await problems(runtime):
                 await asyncio.sleep(0.05)
         bucket = await bus.js.stream_info(OBJECT_STREAM, subjects_filter="$O.*.M.>")
-        assert len(bucket.state.subjects or {}) == counts.artifacts == 5
-        assert await artifacts(bus) == [TREE, LEFT]
+        assert len(bucket.state.subjects or {}) == counts.artifacts == 7
+        assert await artifacts(bus) == EVERYTHING
 
 
 async def test_lost_database_is_filled_again_from_the_streams(
@@ -163,7 +202,7 @@ async def test_lost_database_is_filled_again_from_the_streams(
                 await asyncio.sleep(0.05)
         events = subjects.EVENTS_STREAM
         assert (await messages(bus, events)) == before[events]
-        assert await artifacts(bus) == [TREE, LEFT]
+        assert await artifacts(bus) == EVERYTHING
 
 
 async def test_copy_that_holds_a_fact_twice_refills_it_twice(

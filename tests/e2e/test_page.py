@@ -15,6 +15,7 @@ from contracts import events as e
 from contracts import subjects
 from contracts.artifacts import ArtifactRef
 from contracts.catalogue import CatalogueEntry
+from contracts.pipeline import Task
 from contracts.services import Service
 from gateway.settings import Settings
 from infra.runtime import clock
@@ -28,6 +29,7 @@ from tests.support.browser import Tab, browsing, find_browser
 from tests.support.facts import life, pipeline_id
 from tests.support.gateway import running_gateway
 from tests.support.nats import append, fact_of
+from tests.support.turns import put_account, reply
 
 BROWSER = find_browser()
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on PATH to see the page with")
@@ -145,6 +147,21 @@ async def test_publishing_is_approved_with_a_click(client: httpx2.AsyncClient, b
     await tab.until("main", "waits for your approval")
     await tab.evaluate(CLICK % "'Publish'")
     granted = await fact_of(bus, pipeline_id(1), e.ApprovalGranted)
+    assert granted.data["request"] == asked.id
+    assert tab.complaints == []
+
+
+async def test_more_budget_is_granted_with_a_click(client: httpx2.AsyncClient, bus: Bus, tab: Tab) -> None:
+    pipeline = await submitted(client)
+    research = (await bus.log.history(pipeline))[0][1].id
+    failed = e.AgentFailed(service="research", kind="budget", what="it is spent", attempt=1, budget_usd=20)
+    failure = await append(bus, pipeline, failed, source="research", causation=research)
+    await put_account(bus, pipeline, reply(pipeline, Task(id=research, service=Service.RESEARCH), 1, 19.5))
+    asked = await append(bus, pipeline, e.ApprovalRequested(about="budget"), source="router", causation=failure.id)
+    await tab.open(f"{client.base_url}/#{pipeline}")
+    await tab.until("main", "waits for your approval to spend more · 19.50 of 20.00 USD spent")
+    await tab.evaluate(CLICK % "'Spend more'")
+    granted = await fact_of(bus, pipeline, e.ApprovalGranted)
     assert granted.data["request"] == asked.id
     assert tab.complaints == []
 

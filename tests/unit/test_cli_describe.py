@@ -39,3 +39,11 @@ def test_degraded_streams_are_named() -> None:
     fact = e.PipelineCompleted(outcome="partial", version="0.2.0", degraded=("notes", "deals"))
 
     assert describe(fact).text == "partial, version 0.2.0, degraded: notes, deals"
+
+
+def test_who_stops_at_the_budget_and_what_is_asked_for_then() -> None:
+    failed = e.AgentFailed(service="generator", kind="budget", what="a turn may cost 0.5", attempt=1, budget_usd=20)
+
+    assert describe(failed).text == "stops at the budget of 20.00 USD: a turn may cost 0.5"
+    assert describe(e.ApprovalRequested(about="budget")).text == "waits for approval to spend more on model turns"
+    assert describe(e.ApprovalRequested(outcome="partial")).text == "waits for approval to publish as partial"

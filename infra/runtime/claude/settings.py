@@ -13,8 +13,6 @@ from contracts.errors import Permanent
 from contracts.services import Service
 
 DEFAULT_MODEL = "claude-opus-5"
-KEY_PREFIX = "ANTHROPIC_"
-"""Of all variables that the SDK reads: none of them is passed on to a process that is no agent."""
 
 
 class ClaudeSettings(BaseSettings):
@@ -75,8 +73,3 @@ class ClaudeSettings(BaseSettings):
     def models(self, service: Service) -> tuple[str, ...]:
         """What ``service`` announces: its model, or nothing without a key."""
         return (self.model_of(service),) if self.key() is not None else ()
-
-
-def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
-    """``environment`` without what belongs to the model's client: for processes that are no agents."""
-    return {name: value for name, value in environment.items() if not name.startswith(KEY_PREFIX)}

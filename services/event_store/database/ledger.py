@@ -17,7 +17,7 @@ from services.event_store.errors import Gap
 LEDGERS: Table = LedgerRow.__table__  # type: ignore[attr-defined]
 
 STREAMS = (subjects.TURNS_STREAM, subjects.DEAD_STREAM)
-"""Model turns with the notes of attempts, and dead letters."""
+"""Model turns with accounts and the notes of attempts, and dead letters."""
 
 _OF_THE_MOMENT = ("Nats-Expected-", "Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Num-")
 """Headers that were about storing or reading the message once, and would be wrong the next time."""
