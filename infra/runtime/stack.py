@@ -197,7 +197,8 @@ async def _answers_ready(health: Path | int) -> bool:
     return b" 200" in status
 
 
-def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path, forks: ForkServer) -> list[Child]:
+def service_environments(config: StackConfig, nats: NatsServer, port: int) -> dict[Service, dict[str, str]]:
+    """What each service is started with. A model's key is for agents only."""
     shared = {
         **os.environ,
         **config.environment,
@@ -207,11 +208,16 @@ def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path, f
         "CONNECTORS_GATEWAY_HOST": config.host,
         "CONNECTORS_GATEWAY_PORT": str(port),
     }
+    keyless = without_model_key(shared)
+    return {
+        service: {**(shared if service in AGENTS else keyless), **nats.environment(service)} for service in Service
+    }
+
+
+def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path, forks: ForkServer) -> list[Child]:
     children = []
-    for service in Service:
+    for service, env in service_environments(config, nats, port).items():
         health: Path | int = port if service is Service.GATEWAY else sockets / f"{service}.sock"
-        own = shared if service in AGENTS else without_model_key(shared)
-        env = {**own, **nats.environment(service)}
         if isinstance(health, Path):
             env["CONNECTORS_HEALTH_SOCKET"] = str(health)
         log = config.data / "logs" / f"{service}.log"

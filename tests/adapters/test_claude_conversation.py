@@ -37,6 +37,8 @@ from tests.support.claude_server import (
     web_search,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:Tool .* not found in tool runner")
+
 DONE = outcome({"summary": "done", "files": 1})
 WRITE = call("write", file_path="/work/a.txt", content="a")
 

@@ -14,9 +14,10 @@ from contracts.services import Service
 from contracts.turns import Account, Reply, Usage
 from infra.runtime.claude.accounts import FolderAccounts, MemoryAccounts, Till
 from infra.runtime.claude.ledger import FolderTurns, MemoryTurns
+from infra.runtime.claude.model import Models
 from infra.runtime.claude.prices import cost, load_prices
 from tests.support.claude import LEDGER, PIPELINE, Desk, brief
-from tests.support.claude_server import MessagesRequest, by_turn, call, outcome, serving
+from tests.support.claude_server import KEY, MessagesRequest, by_turn, call, outcome, serving
 
 DONE = outcome({"summary": "done"})
 STEPS = [call("write", file_path=f"{n}.txt", content="x") for n in range(4)]
@@ -152,3 +153,22 @@ async def test_an_account_is_changed_by_one_at_a_time(tmp_path: Path, kind: str)
     assert account.total.turns == 2
     assert account.total.cost_usd == pytest.approx(0.2)
     assert list(account.reserved.values()) == [0.3]
+
+
+async def test_one_agent_alone_keeps_its_turns_and_its_account_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(by_turn(*STEPS, DONE)) as server:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        desk = Desk(server)
+        template = desk.model()
+        for n in range(2):
+            alone = Models(template.agent).in_folder(
+                tmp_path / "run", template.job, desk.artifacts, template.progress
+            )
+            await alone.converse(brief(), _folder(tmp_path, n))
+
+    assert len(server.requests) == len(STEPS) + 1
+    account = Account.model_validate_json((tmp_path / "run/accounts" / f"{PIPELINE}.json").read_bytes())
+    assert (account.total.turns, account.reserved) == (len(STEPS) + 1, {})

@@ -12,6 +12,8 @@ from infra.runtime.trees import read_tree
 from tests.support.claude import Desk, Done, brief
 from tests.support.claude_server import Reply, by_turn, call, outcome, serving
 
+pytestmark = pytest.mark.filterwarnings("ignore:Tool .* not found in tool runner")
+
 
 class Killed(BaseException):
     """As a worker's end: nothing catches it."""

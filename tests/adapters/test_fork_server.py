@@ -9,6 +9,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.runtime.fork_server import ForkServer
 from tests.support.stack import alive, eventually
 
@@ -30,6 +32,17 @@ async def test_a_forked_process_is_one_of_its_own(tmp_path: Path) -> None:
     assert who["name"] == "tiny_process"
     assert who["env"] == {"TINY_CODE": "3"}
     assert who["loaded"]
+
+
+async def test_a_models_key_is_not_even_in_what_the_server_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forked process shows its server's first environment in /proc, whatever it has itself."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key-of-nobody")
+    async with ForkServer() as forks:
+        one = await forks.fork(MODULE, {"TINY_WAIT_S": "60"}, tmp_path / "one.log")
+        said(tmp_path / "one.log")
+        assert b"key-of-nobody" not in Path(f"/proc/{one.pid}/environ").read_bytes()
 
 
 async def test_a_killed_one_is_told_by_its_signal(tmp_path: Path) -> None:
