@@ -99,6 +99,18 @@ def blocks_of(content: Any) -> list[Block]:
     return [block for block in content if isinstance(block, Mapping)] if isinstance(content, list | tuple) else []
 
 
+def turns(messages: list[dict[str, Any]]) -> list[tuple[str, list[Block]]]:
+    """Messages as roles and blocks; the API takes consecutive messages of one role as one turn."""
+    made: list[tuple[str, list[Block]]] = []
+    for message in messages:
+        role, blocks = str(message.get("role")), blocks_of(message.get("content"))
+        if made and made[-1][0] == role:
+            made[-1][1].extend(blocks)
+        else:
+            made.append((role, [*blocks]))
+    return made
+
+
 def text_of(content: Any) -> str:
     return "\n".join(str(block.get("text", "")) for block in blocks_of(content) if block.get("type") == "text")
 

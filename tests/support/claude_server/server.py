@@ -30,6 +30,9 @@ async def serving(
 
     ``key``: the credential that is taken, ``None`` for any. ``port`` 0 is a free one. ``clock`` gives seconds and
     decides when the cache forgets.
+
+    Raises:
+        ExceptionGroup: the script failed on a request, with an assertion of its own for instance.
     """
     desk = ClaudeServer(script(source), key, clock)
     connections: set[asyncio.Task[None]] = set()
@@ -48,6 +51,8 @@ async def serving(
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+    if desk.errors:
+        raise ExceptionGroup("the script failed", desk.errors)
 
 
 async def _serve(desk: Desk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,7 +61,7 @@ async def _serve(desk: Desk, reader: asyncio.StreamReader, writer: asyncio.Strea
         with suppress(ConnectionError, h11.RemoteProtocolError):
             await _Connection(desk, reader, writer).serve()
     finally:
-        writer.transport.abort()
+        writer.close()
 
 
 class _Connection:
