@@ -229,7 +229,7 @@ async def test_errors_arrive_as_the_api_sends_them(failure, error, kind):
 
 
 async def test_sdk_asks_again_after_what_passes():
-    async with talking([server_error(), say("Hello")], retries=1) as (server, client):
+    async with talking([server_error().retry_after(0.01), say("Hello")], retries=1) as (server, client):
         message = await streamed(client)
     assert message.content[0].text == "Hello"
     assert [request.attempt for request in server.requests] == [0, 1]
@@ -237,7 +237,7 @@ async def test_sdk_asks_again_after_what_passes():
 
 
 async def test_first_attempts_at_a_turn_fail_and_the_script_goes_on():
-    script = by_turn(call("add", a=1, b=2), say("3"), before={1: [server_error()]})
+    script = by_turn(call("add", a=1, b=2), say("3"), before={1: [server_error().retry_after(0.01)]})
     async with talking(script, retries=1) as (server, client):
         runner = client.beta.messages.tool_runner(**asked(tools=[add], stream=True, thread=False))
         messages = [await stream.get_final_message() async for stream in runner]
@@ -335,6 +335,23 @@ async def test_cache_serves_all_but_what_is_new_in_a_growing_conversation():
     assert all(later[: len(before)] == before for before, later in pairwise(earlier))
 
 
+async def test_entry_can_be_read_when_the_first_answer_has_begun():
+    more = {"system": "You add. " * 600, "cache_control": {"type": "ephemeral"}}
+    async with talking(lambda request: say("Hello").after(0.1)) as (_, client):
+        together = await asyncio.gather(streamed(client, **more), streamed(client, **more))
+        later = await streamed(client, **more)
+    assert [message.usage.cache_read_input_tokens for message in together] == [0, 0]
+    assert later.usage.cache_read_input_tokens > 1024
+
+
+async def test_key_may_come_in_either_header():
+    headers = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
+    async with talking([say("Hello")]) as (server, _), httpx2.AsyncClient(base_url=server.url) as client:
+        answer = await client.post("/v1/messages", json=asked(), headers=headers)
+    assert answer.json()["content"] == [{"type": "text", "text": "Hello"}]
+    assert KEY not in str(server.requests)
+
+
 async def test_assertion_in_a_script_fails_the_test():
     def script(request: Any) -> Reply:
         assert request.text == "Goodbye"
@@ -345,7 +362,7 @@ async def test_assertion_in_a_script_fails_the_test():
             with pytest.raises(BadRequestError):
                 await streamed(client)
 
-    with pytest.raises(ExceptionGroup, match="the script failed") as raised:
+    with pytest.raises(ExceptionGroup, match="scripted server failed") as raised:
         await run()
     assert isinstance(raised.value.exceptions[0], AssertionError)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Block = Mapping[str, Any]
@@ -32,7 +33,7 @@ class MessagesRequest:
     def model(self) -> str:
         return str(self.body.get("model", ""))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The same for requests that ask the same, streamed or not."""
         return digest({name: value for name, value in self.body.items() if name != "stream"})

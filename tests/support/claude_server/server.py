@@ -32,7 +32,7 @@ async def serving(
     decides when the cache forgets.
 
     Raises:
-        ExceptionGroup: the script failed on a request, with an assertion of its own for instance.
+        ExceptionGroup: the script or the server failed on a request; a script may assert what it is asked.
     """
     desk = ClaudeServer(script(source), key, clock)
     connections: set[asyncio.Task[None]] = set()
@@ -40,7 +40,12 @@ async def serving(
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(_serve(desk, reader, writer))
         connections.add(task)
-        task.add_done_callback(connections.discard)
+        task.add_done_callback(ended)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        connections.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            desk.errors.append(error)
 
     server = await asyncio.start_server(connected, "127.0.0.1", port)
     desk.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -52,7 +57,7 @@ async def serving(
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
     if desk.errors:
-        raise ExceptionGroup("the script failed", desk.errors)
+        raise ExceptionGroup("the scripted server failed", desk.errors)
 
 
 async def _serve(desk: Desk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
