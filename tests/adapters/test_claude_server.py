@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -18,6 +18,7 @@ from anthropic import AsyncAnthropic, BadRequestError, beta_async_tool
 from anthropic.types.beta.parsed_beta_message import ParsedBetaMessage
 from pydantic import BaseModel
 
+from infra.runtime import clock
 from tests.support.claude_server import (
     KEY,
     ClaudeServer,
@@ -45,15 +46,18 @@ MODEL = "claude-opus-5-5"
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
+def connected(url: str, *, key: str = KEY, retries: int = 0) -> AsyncAnthropic:
+    # Nothing here is encrypted, and to load the certificates takes longer than most tests.
+    http = anthropic.DefaultAsyncHttpxClient(verify=False, trust_env=False)
+    return AsyncAnthropic(api_key=key, base_url=url, max_retries=retries, http_client=http)
+
+
 @asynccontextmanager
 async def talking(
-    source: Source, *, retries: int = 0, key: str = KEY, **options: Any
+    source: Source, *, clock: Callable[[], float] = clock.epoch_s, **client: Any
 ) -> AsyncIterator[tuple[ClaudeServer, AsyncAnthropic]]:
-    async with (
-        serving(source, **options) as server,
-        AsyncAnthropic(api_key=key, base_url=server.url, max_retries=retries) as client,
-    ):
-        yield server, client
+    async with serving(source, clock=clock) as server, connected(server.url, **client) as sdk:
+        yield server, sdk
 
 
 @beta_async_tool
@@ -382,7 +386,7 @@ async def test_command_answers_from_a_file(tmp_path):
     try:
         line = (await process.stdout.readline()).decode()
         url = line.partition("ANTHROPIC_BASE_URL=")[2].split()[0]
-        async with AsyncAnthropic(api_key="any", base_url=url, max_retries=0) as client:
+        async with connected(url, key="any") as client:
             message = await streamed(client)
     finally:
         process.terminate()
