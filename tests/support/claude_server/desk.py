@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tests.support.claude_server import stream
-from tests.support.claude_server.cache import Cache, Entry, Usage, account, tokens_of
+from tests.support.claude_server.cache import Cache, Entry, Usage, account
 from tests.support.claude_server.messages import MessagesRequest
 from tests.support.claude_server.replies import Cut, Failure, Reply, Stall, StreamError, invalid_request
 from tests.support.claude_server.scripts import Script, ScriptError
+from tests.support.claude_server.usage import written_tokens
 from tests.support.claude_server.validation import refusal
 
 PATH = "/v1/messages"
@@ -62,6 +62,7 @@ class Desk:
     requests: list[MessagesRequest] = field(default_factory=list)
     served: list[Served] = field(default_factory=list)
     refused: list[tuple[MessagesRequest, str]] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
     cache: dict[str, Entry] = field(default_factory=dict)
     _arrived: Counter[str] = field(default_factory=Counter)
     _attempts: Counter[str] = field(default_factory=Counter)
@@ -70,24 +71,36 @@ class Desk:
         """The requests whose system prompt begins with ``marker``, in the order they came."""
         return [request for request in self.requests if request.marker.startswith(marker)]
 
+    def cached_share(self, marker: str = "") -> float:
+        """The part of all input tokens, 0 to 1, that came from the cache."""
+        usages = [served.usage for served in self.served if served.request.marker.startswith(marker)]
+        return sum(usage.read_tokens for usage in usages) / sum(usage.prompt_tokens for usage in usages)
+
     def answer(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> Response:
         if path.partition("?")[0] != PATH or method != "POST":
             return self._failed(Failure(404, "not_found_error", f"Not found: {method} {path}"))
-        request = self._arrive(headers, content)
+        request = self._parsed(headers, content)
         if request is None:
             return self._failed(invalid_request("The request body is not a JSON object"))
         if failure := refusal(request):
+            self.requests.append(request)
             self.refused.append((request, failure.message))
             return self._failed(failure)
         request = self._counted(request)
+        self.requests.append(request)
         try:
             answer = self.script.reply(request)
+            if isinstance(answer, Reply):
+                _check(answer, request)
         except ScriptError as error:
             self.refused.append((request, str(error)))
             return self._failed(invalid_request(f"scripted server: {error}"))
+        except Exception as error:  # whatever a test's own function raises; `serving` raises it at its end
+            self.errors.append(error)
+            return self._failed(invalid_request(f"scripted server: the script failed: {error!r}"))
         return self._failed(answer) if isinstance(answer, Failure) else self._reply(request, answer)
 
-    def _arrive(self, headers: Mapping[str, str], content: bytes) -> MessagesRequest | None:
+    def _parsed(self, headers: Mapping[str, str], content: bytes) -> MessagesRequest | None:
         try:
             body = json.loads(content)
         except ValueError:
@@ -95,9 +108,7 @@ class Desk:
         if not isinstance(body, dict):
             return None
         plain = {name: value for name, value in headers.items() if name not in _CREDENTIALS}
-        request = MessagesRequest(body, plain, self._judged(headers), at_s=self.clock())
-        self.requests.append(request)
-        return request
+        return MessagesRequest(body, plain, self._judged(headers), at_s=self.clock())
 
     def _counted(self, request: MessagesRequest) -> MessagesRequest:
         """Only what is taken counts: a script need not know what was refused."""
@@ -123,41 +134,32 @@ class Desk:
 
     def _reply(self, request: MessagesRequest, reply: Reply) -> Response:
         usage, entries = account(self.cache, request.body, request.at_s)
-        output_tokens = tokens_of(reply.content) + 1
-        self.served.append(Served(request, usage, output_tokens))
-        whole = stream.message(reply, request, _usage(usage, output_tokens, reply))
+        self.served.append(Served(request, usage, written_tokens(reply)))
+        whole = stream.message(reply, request, usage)
         headers = self._headers()
         if request.streams:
             headers |= {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-            steps = _interrupted(
-                [stream.sse(event) for event in stream.events(whole)], reply, headers["request-id"]
-            )
+            pieces = [stream.sse(event) for event in stream.events(whole)]
         else:
             content = json.dumps(stream.plain(whole)).encode()
-            halves = [content[: len(content) // 2], content[len(content) // 2 :]]
-            steps = _interrupted(halves, reply, headers["request-id"])
+            pieces = [content[: len(content) // 2], content[len(content) // 2 :]]
+        steps = _interrupted(pieces, reply, headers["request-id"])
         return Response(200, headers, steps, reply.latency_s, entries)
 
 
-def _usage(usage: Usage, output_tokens: int, reply: Reply) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "input_tokens": usage.input_tokens,
-        "cache_read_input_tokens": usage.read_tokens,
-        "cache_creation_input_tokens": usage.written_tokens,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": usage.written_5m_tokens,
-            "ephemeral_1h_input_tokens": usage.written_1h_tokens,
-        },
-        "output_tokens": output_tokens,
-        "service_tier": "standard",
-    }
-    asked = Counter(str(block["name"]) for block in reply.content if block["type"] == "server_tool_use")
-    if asked:
-        made["server_tool_use"] = {
-            "web_search_requests": asked["web_search"],
-            "web_fetch_requests": asked["web_fetch"],
-        }
-    return made
+def _check(reply: Reply, request: MessagesRequest) -> None:
+    """What the API never does, a script must not do: a test would pass that fails for real.
+
+    Raises:
+        ScriptError: the reply uses a tool of the provider's that is not offered, or cannot be sent.
+    """
+    used = {str(block["name"]) for block in reply.content if block["type"] == "server_tool_use"}
+    if missing := sorted(used - {*request.tools}):
+        raise ScriptError(
+            f"the reply uses {', '.join(missing)}, which the request of {request.marker!r} does not offer"
+        )
+    if isinstance(reply.interruption, StreamError) and not request.streams:
+        raise ScriptError("an error event needs a request with stream")
 
 
 def _interrupted(pieces: list[bytes], reply: Reply, request_id: str) -> tuple[Step, ...]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Block = Mapping[str, Any]
@@ -32,7 +33,7 @@ class MessagesRequest:
     def model(self) -> str:
         return str(self.body.get("model", ""))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The same for requests that ask the same, streamed or not."""
         return digest({name: value for name, value in self.body.items() if name != "stream"})
@@ -97,6 +98,18 @@ def blocks_of(content: Any) -> list[Block]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     return [block for block in content if isinstance(block, Mapping)] if isinstance(content, list | tuple) else []
+
+
+def turns(messages: list[dict[str, Any]]) -> list[tuple[str, list[Block]]]:
+    """Messages as roles and blocks; the API takes consecutive messages of one role as one turn."""
+    made: list[tuple[str, list[Block]]] = []
+    for message in messages:
+        role, blocks = str(message.get("role")), blocks_of(message.get("content"))
+        if made and made[-1][0] == role:
+            made[-1][1].extend(blocks)
+        else:
+            made.append((role, [*blocks]))
+    return made
 
 
 def text_of(content: Any) -> str:

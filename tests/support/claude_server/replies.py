@@ -98,6 +98,10 @@ class Failure:
     headers: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] | None = None
 
+    def retry_after(self, retry_after_s: float) -> Failure:
+        """With the header that says when to ask again. The API sends whole seconds; the SDK takes parts of one."""
+        return replace(self, headers={**self.headers, "retry-after": f"{retry_after_s:g}"})
+
 
 Answer = Reply | Failure
 
@@ -188,9 +192,9 @@ def _server_tool(name: str, given: Mapping[str, Any], found: Any) -> Reply:
     )
 
 
-def rate_limited(retry_after_s: int = 1) -> Failure:
+def rate_limited(retry_after_s: float = 1) -> Failure:
     message = "This request would exceed your organization's rate limit of input tokens per minute."
-    return Failure(429, "rate_limit_error", message, {"retry-after": str(retry_after_s)})
+    return Failure(429, "rate_limit_error", message).retry_after(retry_after_s)
 
 
 def overloaded() -> Failure:

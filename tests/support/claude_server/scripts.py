@@ -42,6 +42,8 @@ class InOrder:
 class ByTurn:
     """The answer follows from how long the conversation is: asked again, the same turn is the same.
 
+    After a compaction the conversation begins anew.
+
     ``before``: what the first attempts at a turn get instead, by the number of the turn.
     """
 

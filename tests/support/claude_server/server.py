@@ -30,6 +30,9 @@ async def serving(
 
     ``key``: the credential that is taken, ``None`` for any. ``port`` 0 is a free one. ``clock`` gives seconds and
     decides when the cache forgets.
+
+    Raises:
+        ExceptionGroup: the script or the server failed on a request; a script may assert what it is asked.
     """
     desk = ClaudeServer(script(source), key, clock)
     connections: set[asyncio.Task[None]] = set()
@@ -37,7 +40,12 @@ async def serving(
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(_serve(desk, reader, writer))
         connections.add(task)
-        task.add_done_callback(connections.discard)
+        task.add_done_callback(ended)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        connections.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            desk.errors.append(error)
 
     server = await asyncio.start_server(connected, "127.0.0.1", port)
     desk.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -48,6 +56,8 @@ async def serving(
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+    if desk.errors:
+        raise ExceptionGroup("the scripted server failed", desk.errors)
 
 
 async def _serve(desk: Desk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,7 +66,7 @@ async def _serve(desk: Desk, reader: asyncio.StreamReader, writer: asyncio.Strea
         with suppress(ConnectionError, h11.RemoteProtocolError):
             await _Connection(desk, reader, writer).serve()
     finally:
-        writer.transport.abort()
+        writer.close()
 
 
 class _Connection:

@@ -10,15 +10,17 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.support.claude_server.cache import Usage
 from tests.support.claude_server.messages import MessagesRequest, digest
 from tests.support.claude_server.replies import Failure, Reply
+from tests.support.claude_server.usage import usage_of
 
 Event = Mapping[str, Any]
 _PIECE_CHARS = 48
 _OPENED_WHOLE = {"web_search_tool_result", "web_fetch_tool_result"}
 
 
-def message(reply: Reply, request: MessagesRequest, usage: Mapping[str, Any]) -> dict[str, Any]:
+def message(reply: Reply, request: MessagesRequest, usage: Usage) -> dict[str, Any]:
     """The whole message. Ids follow from the request's body, so who repeats itself is asked the same again."""
     return {
         "id": "msg_" + digest(request.fingerprint, request.attempt)[:24],
@@ -29,7 +31,8 @@ def message(reply: Reply, request: MessagesRequest, usage: Mapping[str, Any]) ->
         "stop_reason": reply.stop,
         "stop_sequence": None,
         "stop_details": _refusal() if reply.stop == "refusal" else None,
-        "usage": dict(usage),
+        "context_management": {"applied_edits": []} if request.body.get("context_management") else None,
+        "usage": usage_of(reply, usage),
     }
 
 
@@ -61,14 +64,9 @@ def plain(whole: Mapping[str, Any]) -> dict[str, Any]:
 
 def events(whole: Mapping[str, Any]) -> Iterator[Event]:
     """The message, event by event."""
-    usage = whole["usage"]
-    opened = {
-        **whole,
-        "content": [],
-        "stop_reason": None,
-        "stop_details": None,
-        "usage": {**usage, "output_tokens": 1},
-    }
+    known_at_the_end = ("stop_reason", "stop_details", "context_management")
+    opened = {**whole, "content": [], **dict.fromkeys(known_at_the_end)}
+    opened["usage"] = {**whole["usage"], "output_tokens": 1, "iterations": None, "server_tool_use": None}
     yield {"type": "message_start", "message": opened}
     for index, block in enumerate(whole["content"]):
         yield {"type": "content_block_start", "index": index, "content_block": _opening(block)}
@@ -78,7 +76,8 @@ def events(whole: Mapping[str, Any]) -> Iterator[Event]:
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
     ending = {name: whole[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
-    yield {"type": "message_delta", "delta": ending, "usage": usage}
+    managed = whole["context_management"]
+    yield {"type": "message_delta", "delta": ending, "usage": whole["usage"], "context_management": managed}
     yield {"type": "message_stop"}
 
 

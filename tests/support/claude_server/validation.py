@@ -10,9 +10,26 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.support.claude_server.messages import Block, MessagesRequest, all_blocks, blocks_of
+from tests.support.claude_server.messages import Block, MessagesRequest, all_blocks, blocks_of, turns
 from tests.support.claude_server.replies import Failure, invalid_key, invalid_request, signature
 
+_KNOWN = {
+    *("model", "max_tokens", "messages", "system", "tools", "tool_choice", "stream", "thinking", "output_config"),
+    *("cache_control", "metadata", "stop_sequences", "service_tier", "speed", "inference_geo", "container"),
+    *("context_management", "compaction", "mcp_servers", "fallbacks", "fallback_credit_token", "diagnostics"),
+}
+_BETAS = {"clear_": "context-management-2025-06-27", "compact_": "compact-2026-01-12"}
+_COMPACTION_BETA = "compact-2026-09-04"
+_MIN_THINKING_TOKENS = 1024
+_UNSUPPORTED = {
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+}
 _MAX_BREAKPOINTS = 4
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _SERVER_RESULTS = {"web_search_tool_result", "web_fetch_tool_result"}
@@ -46,6 +63,7 @@ def _unthreaded() -> Failure:
 def _problems(request: MessagesRequest) -> Iterator[str]:
     yield from _fields(request.body)
     yield from _tools(request.body)
+    yield from _settings(request)
     yield from _order(request)
     yield from _contents(request.messages)
     yield from _pairs(request.messages)
@@ -64,6 +82,11 @@ def _fields(body: Mapping[str, Any]) -> Iterator[str]:
         yield "messages: Input should be a valid list"
     if not body["messages"]:
         yield "messages: at least one message is required"
+    for at, message in enumerate(body["messages"]):
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str | list):
+            yield f"messages.{at}.content: Field required"
+    for name in sorted(body.keys() - _KNOWN):
+        yield f"{name}: Extra inputs are not permitted"
 
 
 def _tools(body: Mapping[str, Any]) -> Iterator[str]:
@@ -79,6 +102,40 @@ def _tools(body: Mapping[str, Any]) -> Iterator[str]:
             yield f"tools.{at}.custom.input_schema.type: Input should be 'object'"
     if body.get("tool_choice") and not names:
         yield "tool_choice: may only be specified while providing tools."
+
+
+def _settings(request: MessagesRequest) -> Iterator[str]:
+    budget = (request.body.get("thinking") or {}).get("budget_tokens")
+    if budget is not None and budget < _MIN_THINKING_TOKENS:
+        yield f"thinking.enabled.budget_tokens: Input should be greater than or equal to {_MIN_THINKING_TOKENS}"
+    if budget is not None and budget >= request.body["max_tokens"]:
+        yield "`max_tokens` must be greater than `thinking.budget_tokens`"
+    if request.body.get("compaction") and _COMPACTION_BETA not in request.betas:
+        yield f"compaction: Extra inputs are not permitted (without the beta {_COMPACTION_BETA})"
+    for edit in (request.body.get("context_management") or {}).get("edits", []):
+        needed = next((beta for kind, beta in _BETAS.items() if str(edit.get("type")).startswith(kind)), None)
+        if needed not in request.betas:
+            yield f"context_management: Extra inputs are not permitted (without the beta {needed})"
+    if request.schema is not None:
+        yield from (f"output_config.format.schema: {problem}" for problem in _schema(request.schema))
+
+
+def _schema(schema: Any) -> Iterator[str]:
+    """What structured outputs do not take (build-with-claude/structured-outputs, "JSON Schema limitations")."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _schema(part)
+    if not isinstance(schema, Mapping):
+        return
+    kind = schema.get("type")
+    if kind == "object" and schema.get("additionalProperties") is not False:
+        yield "For 'object' type, 'additionalProperties' must be explicitly set to false"
+    if isinstance(kind, str) and (found := sorted(schema.keys() & _UNSUPPORTED)):
+        yield f"For '{kind}' type, properties {', '.join(found)} are not supported"
+    for name in ("properties", "$defs", "definitions"):
+        yield from _schema([*(schema.get(name) or {}).values()])
+    for name in ("items", "anyOf", "allOf", "oneOf"):
+        yield from _schema(schema.get(name))
 
 
 def _order(request: MessagesRequest) -> Iterator[str]:
@@ -114,8 +171,8 @@ def _pairs(messages: list[dict[str, Any]]) -> Iterator[str]:
     """Every call of a tool is answered at the beginning of the next message, and nothing else is."""
     seen: set[str] = set()
     called: list[str] = []
-    for at, message in enumerate(messages):
-        blocks = blocks_of(message.get("content"))
+    said = turns(messages)
+    for at, (_, blocks) in enumerate(said):
         answered = {block.get("tool_use_id") for block in _leading_results(blocks)}
         if missing := [call for call in called if call not in answered]:
             yield _unanswered(at - 1, missing)
@@ -126,9 +183,9 @@ def _pairs(messages: list[dict[str, Any]]) -> Iterator[str]:
         if len({*called}) < len(called) or seen & {*called}:
             yield f"messages.{at}: `tool_use` ids must be unique"
         seen |= {*called}
-        yield from _server_pairs(at, blocks, is_last=at == len(messages) - 1)
+        yield from _server_pairs(at, blocks, is_last=at == len(said) - 1)
     if called:
-        yield _unanswered(len(messages) - 1, called)
+        yield _unanswered(len(said) - 1, called)
 
 
 def _unanswered(at: int, calls: list[str]) -> str:
