@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts import events as e
 from contracts.envelope import Envelope
-from contracts.evolution.handlers import Changes, on, with_opened
+from contracts.evolution.handlers import Changes, on, open_task, with_opened
 from contracts.services import Service
 from contracts.state import Choice, Counters, PipelineState, Task
 
@@ -33,34 +33,38 @@ def _requested(state: PipelineState, envelope: Envelope, fact: e.Fact) -> Change
         attempt=asked["attempt"],
         feedback=asked.get("feedback"),
     )
-    opened: Changes = {"tasks": with_opened(state.tasks, task)}
+    changes: Changes = {"tasks": with_opened(state.tasks, task)}
     if isinstance(fact, e.PublishRequested):
-        opened["outcome"] = fact.outcome
+        changes["outcome"] = fact.outcome
     if state.choice is not None and state.choice.id == cause:
-        return opened | {"choice": None, "counters": _counted(state.counters, fact)} | _fresh(fact, task)
+        changes["choice"] = None
+        changes["counters"] = _counted(state.counters, task)
+        if isinstance(fact, e.ResearchRequested):
+            changes |= _fresh(fact, task)
+        return changes
     if any(f.id == cause and f.task.service == service for f in state.failures):
-        return opened | {"failures": tuple(f for f in state.failures if f.id != cause)}
-    return opened if any(t.id == cause and t.service == service for t in state.tasks) else {}
+        changes["failures"] = tuple([f for f in state.failures if f.id != cause])
+        return changes
+    return changes if open_task(state, service, cause) else {}
 
 
-def _counted(counters: Counters, fact: e.Fact) -> Counters:
-    match fact:
-        case e.ResearchRequested():
-            return Counters(review_cycles=counters.review_cycles, researches=counters.researches + 1)
-        case e.TestsRequested(mode=e.TesterMode.FIX):
-            return counters.changed({"test_repairs": counters.test_repairs + 1})
-        case e.GenerationRequested(mode=e.GeneratorMode.FIX):
-            return counters.changed({"code_repairs": counters.code_repairs + 1})
-        case e.GenerationRequested(mode=e.GeneratorMode.IMPROVE):
-            return counters.changed({"review_cycles": counters.review_cycles + 1})
-        case _:
-            return counters
+_ROUNDS: dict[tuple[Service, str | None], str] = {
+    (Service.TESTER, e.TesterMode.FIX): "test_repairs",
+    (Service.GENERATOR, e.GeneratorMode.FIX): "code_repairs",
+    (Service.GENERATOR, e.GeneratorMode.IMPROVE): "review_cycles",
+}
+"""What is asked of whom -> the counter of such rounds."""
 
 
-def _fresh(fact: e.Fact, task: Task) -> Changes:
+def _counted(counters: Counters, task: Task) -> Counters:
+    if task.service is Service.RESEARCH:
+        return Counters(review_cycles=counters.review_cycles, researches=counters.researches + 1)
+    name = _ROUNDS.get((task.service, task.mode))
+    return counters.changed({name: getattr(counters, name) + 1}) if name else counters
+
+
+def _fresh(fact: e.ResearchRequested, task: Task) -> Changes:
     """Another research starts over: what was made for the old one is gone, its open work too."""
-    if not isinstance(fact, e.ResearchRequested):
-        return {}
     gone = ("code", "fixtures", "tests", "test_report", "verdict", "coverage", "review_report", "score", "outcome")
     return {
         **dict.fromkeys(gone),
@@ -101,6 +105,6 @@ def _retry_requested(state: PipelineState, envelope: Envelope, fact: e.PipelineR
 
 def _with_failure(state: PipelineState, id: str, **values: bool) -> Changes:
     """The failure ``id``, if the router has not answered it yet, with other values."""
-    if not any(failure.id == id for failure in state.failures):
+    if id not in [failure.id for failure in state.failures]:
         return {}
-    return {"failures": tuple(f.changed(values) if f.id == id else f for f in state.failures)}
+    return {"failures": tuple([f.changed(values) if f.id == id else f for f in state.failures])}
