@@ -34,11 +34,21 @@ __all__ = [
 
 
 def fold(envelopes: Iterable[Envelope], state: PipelineState | None = None) -> PipelineState:
-    """The state after these facts, on top of ``state`` (default: nothing has happened)."""
-    state = state or PipelineState()
+    """The state after these facts, on top of ``state`` (default: nothing has happened): `evolve` for each in turn.
+
+    Nobody sees the states in between, so there is one copy for all of them, which each fact's changes are written
+    into: copying takes a sixth of the time of `evolve`.
+
+    Raises:
+        UnknownFact: a fact is of a newer version than this code can read.
+    """
+    begun = state or PipelineState()
+    draft, changed = begun.changed({}), {}
     for envelope in envelopes:
-        state = evolve(state, envelope)
-    return state
+        changes = _changes(draft, envelope)
+        vars(draft).update(changes)
+        changed.update(changes)
+    return begun.changed(changed)
 
 
 def evolve(state: PipelineState, envelope: Envelope) -> PipelineState:
@@ -50,20 +60,24 @@ def evolve(state: PipelineState, envelope: Envelope) -> PipelineState:
     Raises:
         UnknownFact: the fact is of a newer version than this code can read.
     """
-    try:
-        changes = _changes(state, envelope)
-    except ValidationError:
-        changes = {}
-    return state.changed({"position": state.position + 1, **changes})
+    return state.changed(_changes(state, envelope))
 
 
 def _changes(state: PipelineState, envelope: Envelope) -> Changes:
-    fact = envelope.fact()
-    of_one_kind = bool(envelope.imported) is state.imported  # a history is imported as a whole or not at all
-    lives = state.id and not state.status.final and of_one_kind
-    if lives or isinstance(fact, (PipelineSubmitted, PipelineForked)):
-        return HANDLERS[envelope.type](state, envelope, fact)
-    return {}
+    changes: Changes = {}
+    try:
+        fact = envelope.fact()
+        if _lives(state, envelope) or isinstance(fact, (PipelineSubmitted, PipelineForked)):
+            changes = HANDLERS[envelope.type](state, envelope, fact)
+    except ValidationError:
+        pass
+    changes["position"] = state.position + 1
+    return changes
+
+
+def _lives(state: PipelineState, envelope: Envelope) -> bool:
+    """Facts can change it. A history is imported as a whole or not at all."""
+    return state.id != "" and not state.status.final and bool(envelope.imported) is state.imported
 
 
 def ledgers(envelopes: Iterable[Envelope]) -> tuple[str, ...]:

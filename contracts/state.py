@@ -27,7 +27,10 @@ class Status(StrEnum):
 
     @property
     def final(self) -> bool:
-        return self not in (Status.RUNNING, Status.PAUSED)
+        return self not in _OPEN
+
+
+_OPEN = frozenset({Status.RUNNING, Status.PAUSED})
 
 
 class Task(Frozen):

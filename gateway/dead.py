@@ -10,10 +10,11 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from contracts import subjects
 from contracts.envelope import Envelope, event_id
 from contracts.events import AgentFailed, Fact, PipelineRetryRequested
-from contracts.pipeline import PipelineState, open_task
+from contracts.pipeline import PipelineState, Status, fold, open_task
 from contracts.services import Service
+from gateway.forking import ForkRequest, fork_of
 from gateway.problems import Problem, not_found
-from gateway.writes import Writes
+from gateway.writes import Writes, pipeline_for
 from infra.runtime.bus import Bus
 from infra.runtime.direct import Stored
 
@@ -55,11 +56,15 @@ class Dead:
         found, more = await self._bus.reader.page(subjects.DEAD_STREAM, subjects.ALL_DEAD, after + 1, limit=limit)
         return [_letter(message) for message in found], more
 
-    async def retry(self, id: int) -> DeadLetter:
+    async def retry(self, id: int) -> str:
         """Ask for another attempt at the task of a letter; asking again changes nothing.
 
+        Returns:
+            The pipeline in which it is tried: the letter's own while it is open; if that has failed, a fork of it
+            that goes on from before the failure.
+
         Raises:
-            Problem: 404: no such letter; 409: its pipeline has ended, or waits for nothing of this kind.
+            Problem: 404: no such letter; 409: its pipeline has ended otherwise, or waits for nothing of this kind.
             StreamUnavailable: the bus did not answer.
         """
         letters, _ = await self.letters(id - 1, 1)
@@ -71,14 +76,21 @@ class Dead:
             raise Problem(409, "unreadable", f"dead letter {id}: {detail}")
         facts = [fact for _, fact in await self._bus.log.whole_history(letter.pipeline_id)]
 
+        before = _before_failure(letter, facts)
+        if before and fold(facts).status is Status.FAILED:
+            fork, _ = fork_of(letter.pipeline_id, facts, ForkRequest(at=before))
+            pipeline = pipeline_for(f"dead letter {id} of {letter.pipeline_id}")
+            await self._writes.begin(pipeline, fork)
+            return pipeline
+
         def choose(state: PipelineState) -> tuple[str, Fact] | None:
-            return _request(letter, state, facts)
+            return _request(letter, state)
 
         await self._writes.say(letter.pipeline_id, choose)
-        return letter
+        return letter.pipeline_id
 
 
-def _request(letter: DeadLetter, state: PipelineState, facts: Sequence[Envelope]) -> tuple[str, Fact] | None:
+def _request(letter: DeadLetter, state: PipelineState) -> tuple[str, Fact] | None:
     """Event id and fact that ask for the attempt; ``None``: it is asked for already.
 
     Raises:
@@ -91,10 +103,7 @@ def _request(letter: DeadLetter, state: PipelineState, facts: Sequence[Envelope]
             retry = event_id(state.id, f"retry/{failure.id}", Service.GATEWAY)
             return retry, PipelineRetryRequested(failure=failure.id)
     if state.status.final:
-        before = _before_failure(letter, facts)
-        go_on = f"; go on from before it with: connectors fork {state.id} --at {before}" if before else ""
-        ended = f"pipeline {state.id} has ended: {state.reason or state.status}"
-        raise Problem(409, "already-final", ended + go_on)
+        raise Problem(409, "already-final", f"pipeline {state.id} has ended: {state.reason or state.status}")
     if open_task(state, letter.service, letter.task):
         raise Problem(409, "still-open", f"{letter.service} has not answered this task yet; wait for it")
     raise Problem(409, "nothing-to-retry", f"pipeline {state.id} does not wait for this task any more")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts import events as e
 from contracts.artifacts import ArtifactRef
 from contracts.envelope import Envelope
-from contracts.evolution.handlers import Changes, answered, on, open_task
+from contracts.evolution.handlers import Changes, answered, on, open_task, with_opened
 from contracts.services import Service
 from contracts.state import Choice, Coverage, Failure, Judged, PipelineState, Task
 
@@ -59,8 +59,8 @@ def _joined(
 
 def _judged(state: PipelineState, found: Changes) -> Changes:
     """What a verdict ``found``, and the memory of it."""
-    now = {name: found[name] if name in found else getattr(state, name) for name in Judged.model_fields}
-    return found | {"judged": Judged(**now)}
+    now = vars(state) | found
+    return found | {"judged": Judged.model_validate(now)}  # which takes what it has a field for
 
 
 @on(e.TestsPassed, e.TestsFailed)
@@ -134,4 +134,4 @@ def _agent_failed(state: PipelineState, envelope: Envelope, fact: e.AgentFailed)
         budget_usd=fact.budget_usd or 0.0,
         time=envelope.time,
     )
-    return {"tasks": tuple(t for t in state.tasks if t is not task), "failures": (*state.failures, failure)}
+    return {"tasks": with_opened(state.tasks, closed=task), "failures": (*state.failures, failure)}

@@ -28,13 +28,19 @@ def _requested(state: PipelineState, envelope: Envelope, fact: e.Fact) -> Change
     service, cause = _REQUESTED[type(fact)], envelope.causation
     if state.choice is not None and state.choice.id == cause:
         task = _asked(envelope, fact)
-        closed = {"choice": None, "counters": _counted(state.counters, fact)}
-        return _opened(state, fact, task) | closed | _fresh(fact, task)
+        changes = _opened(state, fact, task)
+        changes["choice"] = None
+        changes["counters"] = _counted(state.counters, task)
+        if isinstance(fact, e.ResearchRequested):
+            changes |= _fresh(fact, task)
+        return changes
     for failure in state.failures:
         if failure.id == cause and failure.task.service == service:
             # What failed for good would fail the same way on the recorded turns.
             task = _asked(envelope, fact, None if failure.kind == "permanent" else failure.task)
-            return _opened(state, fact, task) | {"failures": tuple(f for f in state.failures if f is not failure)}
+            changes = _opened(state, fact, task)
+            changes["failures"] = tuple([f for f in state.failures if f is not failure])
+            return changes
     older = open_task(state, service, cause)
     return _opened(state, fact, _asked(envelope, fact, older)) if older else {}
 
@@ -53,28 +59,29 @@ def _asked(envelope: Envelope, fact: e.Fact, before: Task | None = None) -> Task
 
 
 def _opened(state: PipelineState, fact: e.Fact, task: Task) -> Changes:
-    opened: Changes = {"tasks": with_opened(state.tasks, task)}
-    return opened | {"outcome": fact.outcome} if isinstance(fact, e.PublishRequested) else opened
+    changes: Changes = {"tasks": with_opened(state.tasks, task)}
+    if isinstance(fact, e.PublishRequested):
+        changes["outcome"] = fact.outcome
+    return changes
 
 
-def _counted(counters: Counters, fact: e.Fact) -> Counters:
-    match fact:
-        case e.ResearchRequested():
-            return Counters(review_cycles=counters.review_cycles, researches=counters.researches + 1)
-        case e.TestsRequested(mode=e.TesterMode.FIX):
-            return counters.changed({"test_repairs": counters.test_repairs + 1})
-        case e.GenerationRequested(mode=e.GeneratorMode.FIX):
-            return counters.changed({"code_repairs": counters.code_repairs + 1})
-        case e.GenerationRequested(mode=e.GeneratorMode.IMPROVE):
-            return counters.changed({"review_cycles": counters.review_cycles + 1})
-        case _:
-            return counters
+_ROUNDS: dict[tuple[Service, str | None], str] = {
+    (Service.TESTER, e.TesterMode.FIX): "test_repairs",
+    (Service.GENERATOR, e.GeneratorMode.FIX): "code_repairs",
+    (Service.GENERATOR, e.GeneratorMode.IMPROVE): "review_cycles",
+}
+"""What is asked of whom -> the counter of such rounds."""
 
 
-def _fresh(fact: e.Fact, task: Task) -> Changes:
+def _counted(counters: Counters, task: Task) -> Counters:
+    if task.service is Service.RESEARCH:
+        return Counters(review_cycles=counters.review_cycles, researches=counters.researches + 1)
+    name = _ROUNDS.get((task.service, task.mode))
+    return counters.changed({name: getattr(counters, name) + 1}) if name else counters
+
+
+def _fresh(fact: e.ResearchRequested, task: Task) -> Changes:
     """Another research starts over: what was made for the old one is gone, its open work too."""
-    if not isinstance(fact, e.ResearchRequested):
-        return {}
     gone = ("code", "fixtures", "tests", "test_report", "verdict", "coverage", "review_report", "score", "outcome")
     return {
         **dict.fromkeys(gone),
@@ -129,6 +136,6 @@ def _retry_requested(state: PipelineState, envelope: Envelope, fact: e.PipelineR
 def _with_failure(state: PipelineState, id: str, **values: bool) -> Changes:
     """The failure ``id``, if the router has not answered it yet, with other values. Without money, neither time nor
     another attempt helps."""
-    if not any(failure.id == id and failure.kind != "budget" for failure in state.failures):
+    if id not in [failure.id for failure in state.failures if failure.kind != "budget"]:
         return {}
-    return {"failures": tuple(f.changed(values) if f.id == id else f for f in state.failures)}
+    return {"failures": tuple([f.changed(values) if f.id == id else f for f in state.failures])}

@@ -11,7 +11,8 @@ from contracts.services import Service
 from contracts.state import PipelineState, Task
 
 Changes = dict[str, Any]
-"""Fields of the state -> their new values. An answer's ``opened`` are the tasks that it adds."""
+"""Fields of the state -> their new values, in a dict of its own each time. An answer's ``opened`` are the tasks
+that it adds."""
 
 F = TypeVar("F", bound=Fact)
 Handler = Callable[[PipelineState, Envelope, F], Changes]
@@ -36,8 +37,8 @@ def answered(service: Service) -> Callable[[Handler[F]], Handler[F]]:
             if task is None:
                 return {}
             changes = handler(state, envelope, fact)
-            opened = changes.pop("opened", ())
-            return {**changes, "tasks": with_opened(tuple(t for t in state.tasks if t is not task), *opened)}
+            changes["tasks"] = with_opened(state.tasks, *changes.pop("opened", ()), closed=task)
+            return changes
 
         return taken
 
@@ -52,7 +53,9 @@ def open_task(state: PipelineState, service: Service | str, task_id: str | None)
     return None
 
 
-def with_opened(tasks: tuple[Task, ...], *opened: Task) -> tuple[Task, ...]:
-    """``tasks`` and ``opened``, each of which replaces an older one of its service."""
+def with_opened(tasks: tuple[Task, ...], *opened: Task, closed: Task | None = None) -> tuple[Task, ...]:
+    """``tasks`` without ``closed``, and ``opened``, each of which replaces an older one of its service."""
+    if not tasks:
+        return opened
     services = [task.service for task in opened]
-    return (*(task for task in tasks if task.service not in services), *opened)
+    return (*[task for task in tasks if task is not closed and task.service not in services], *opened)

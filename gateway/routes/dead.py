@@ -29,8 +29,9 @@ async def dead(
 async def retry(id: Annotated[int, Path(ge=1)], parts: TheParts) -> Accepted:
     """Let the task of a dead letter be tried once more; the router requests it anew. Asking again changes nothing.
 
-    409: its pipeline has ended (the detail names the fork that goes on from before it), or waits for nothing of it.
+    If its pipeline has failed meanwhile, as most have, the answer is a fork of it that goes on from before the
+    failure. 409: it has ended otherwise, or waits for nothing of it.
     """
-    letter = await parts.dead.retry(id)
-    state = (await parts.reads.state(letter.pipeline_id)).state
-    return Accepted(pipeline_id=letter.pipeline_id, status=state.status, links=links(letter.pipeline_id))
+    pipeline = await parts.dead.retry(id)
+    state = (await parts.reads.state(pipeline)).state
+    return Accepted(pipeline_id=pipeline, status=state.status, links=links(pipeline))

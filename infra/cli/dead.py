@@ -52,7 +52,7 @@ def _table(letters: list[dict[str, Any]]) -> Table:
 
 
 async def retry(letter: int, url: str | None, data: Path, out: Console) -> int:
-    """Ask for another attempt, and say in which pipeline."""
+    """Ask for another attempt, and say in which pipeline: a fork, if the letter's own has failed."""
     async with reach(url, data, in_trouble=True) as gateway:
         accepted = await gateway.post(f"/dead/{letter}/retry")
     out.print(f"pipeline {accepted['pipeline_id']} ({accepted['status']}): the step is to be tried once more")

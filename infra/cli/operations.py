@@ -47,7 +47,7 @@ def dead_retry(
     url: Url = None,
     data: Data = DATA,
 ) -> None:
-    """Let the task of a dead letter be tried once more; if its pipeline has ended, it says how to fork it.
+    """Let the task of a dead letter be tried once more: in a fork from before it, if its pipeline has failed.
 
     Example: `connectors dead retry 3`
     """

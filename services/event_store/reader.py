@@ -18,8 +18,9 @@ from contracts.errors import Permanent, Transient
 from contracts.subjects import ALL_EVENTS, EVENTS_STREAM
 from services.event_store.archive import Archive
 from services.event_store.beside import Beside
-from services.event_store.database.copy import Copy, Message
+from services.event_store.database.copy import Copy
 from services.event_store.database.engine import told
+from services.event_store.database.folded import Message
 from services.event_store.errors import Gap
 from services.event_store.refill import Refill
 from services.event_store.watermark import Watermark
@@ -77,6 +78,7 @@ class Reader:
 
     async def _follow(self) -> None:
         """Compare, then read until something is wrong; returns when the consumer has to be made anew."""
+        await self._run(self._copy.forget_milestones)
         await self._run(self._copy.refold_unreadable)
         await self._refill.run()
         await self._beside.catch_up()

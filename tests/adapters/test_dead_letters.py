@@ -77,7 +77,7 @@ async def test_task_that_kills_its_worker_three_times_is_given_up_and_can_be_tri
     assert facts.count(e.PipelineRetryRequested.TYPE) == 1
 
 
-async def test_dead_letter_of_a_pipeline_that_has_ended_says_how_to_go_on(
+async def test_dead_letter_of_a_pipeline_that_has_failed_is_tried_in_a_fork_from_before_the_failure(
     nats_server: NatsServer, bus: Bus, bus_settings: BusSettings, tmp_path: Path
 ) -> None:
     async with gateway(nats_server, bus_settings, tmp_path) as client, routing(nats_server, bus_settings):
@@ -94,9 +94,11 @@ async def test_dead_letter_of_a_pipeline_that_has_ended_says_how_to_go_on(
         (letter,) = (await client.get("/dead")).json()["letters"]
         assert (letter["id"], letter["service"], letter["pipeline_id"]) == (1, "research", pipeline)
         assert (letter["cause"], letter["sequence"]) == (GIVEN_UP, 1)
-        refused = await client.post("/dead/1/retry")
-        assert refused.status_code == 409
-        assert f"connectors fork {pipeline} --at 1" in refused.json()["detail"]
+        accepted = [(await client.post("/dead/1/retry")).json()["pipeline_id"] for _ in range(2)]
+        assert accepted[0] == accepted[1] != pipeline
+        (forked, *_) = [fact for _, fact in await bus.log.history(accepted[0])]
+        assert (forked.data["parent"], forked.data["at"]) == (pipeline, 1)
+        await fact_of(bus, accepted[0], e.ResearchRequested)
         assert (await client.post("/dead/2/retry")).status_code == 404
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
+import contracts
 from contracts import events as e
 from contracts.artifacts import ArtifactRef
 from contracts.envelope import Envelope, UnknownFact, wrap
@@ -26,9 +28,10 @@ from contracts.queries import (
     Place,
     StateQuery,
 )
-from services.event_store.database import read
-from services.event_store.database.copy import Copy, Message
+from services.event_store.database import milestones, read
+from services.event_store.database.copy import Copy
 from services.event_store.database.engine import open_engine
+from services.event_store.database.folded import Message
 from services.event_store.database.histories import histories
 from services.event_store.database.snapshots import EVERY, Snapshots
 from services.event_store.errors import Diverged, Gap
@@ -334,15 +337,114 @@ def test_snapshots_are_used_and_few(engine: Engine) -> None:
     events = life(pipeline_id(1))
     copy = Copy(engine)
     copy.append(messages([events[0], *(events[0] for _ in range(4 * EVERY))]))
+    changed(engine, "DELETE FROM milestones")
     query = StateQuery(pipeline=pipeline_id(1), at=4 * EVERY)
 
     read.state(engine, query, snapshots)
 
     kept = [snapshots.before(pipeline_id(1), n * EVERY) for n in range(1, 5)]
     assert [moment.state.position if moment else 0 for moment in kept] == [0, 0, 3 * EVERY, 4 * EVERY]
-    with engine.begin() as connection:
-        connection.execute(text("DELETE FROM events"))
+    changed(engine, "DELETE FROM events")
     assert read.state(engine, query, snapshots).position == 4 * EVERY
+
+
+def changed(engine: Engine, statement: str, **values: object) -> int:
+    """How many rows."""
+    with engine.begin() as connection:
+        return connection.execute(text(statement), values).rowcount
+
+
+def long_life() -> list[Envelope]:
+    """More than two milestones, the answers that count around the first of them."""
+    events = life(pipeline_id(1))
+    late = [events[1].model_copy(update={"id": f"late {n}"}) for n in range(2 * EVERY)]
+    return [*events[:3], *late[: EVERY - 7], *events[3:10], *late[EVERY - 7 :], *events[10:]]
+
+
+@pytest.mark.parametrize("batch", [7, 5000])
+def test_state_after_a_restart_is_folded_from_a_milestone_on(engine: Engine, batch: int) -> None:
+    long, copy = long_life(), Copy(engine)
+    child = forked(2, 1, EVERY + 3)
+    child += [child[1].model_copy(update={"id": f"again {n}"}) for n in range(EVERY)]
+    log = messages([*long, *child])
+    for start in range(0, len(log), batch):
+        copy.append(log[start : start + batch])
+    histories = {pipeline_id(1): long, pipeline_id(2): [*long[: EVERY + 3], *child]}
+
+    for at in (1, EVERY - 1, EVERY, EVERY + 1, 2 * EVERY - 1, 2 * EVERY, 2 * EVERY + 3):
+        for pipeline, facts in histories.items():
+            asked = read.state(engine, StateQuery(pipeline=pipeline, at=at))  # knows nothing, as after a start
+            assert asked.state.model_dump_json() == fold(facts[:at]).model_dump_json()
+            first = next((fact for fact in facts[:at] if fact.pipeline == pipeline), facts[0])
+            assert (asked.submitted, asked.updated, asked.position) == (first.time, facts[at - 1].time, at)
+
+    changed(engine, "DELETE FROM events WHERE position > 1 AND position < :at", at=EVERY)
+    at = EVERY + 1
+    assert read.state(engine, StateQuery(pipeline=pipeline_id(1), at=at)).state == fold(long[:at]), (
+        "it was not used"
+    )
+
+
+def test_milestone_of_other_code_is_never_read_and_forgotten(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, long = Copy(engine), long_life()
+    copy.append(messages(long))
+    wrong = fold(long[:EVERY]).model_copy(update={"name": "other"}).model_dump_json()
+    assert changed(engine, "UPDATE milestones SET state = :wrong WHERE position = :at", wrong=wrong, at=EVERY) == 1
+    query = StateQuery(pipeline=pipeline_id(1), at=EVERY)
+    assert read.state(engine, query).state.name == "other", "the wrong one must be one that this code would read"
+    copy.forget_milestones()
+    assert changed(engine, "UPDATE milestones SET sequence = sequence") == 2
+
+    for code in ("newer", None):
+        monkeypatch.setattr(milestones, "code", lambda code=code: code)
+        assert read.state(engine, query).state == fold(long[:EVERY])
+    Copy(engine).append(messages([long[-1]] * EVERY, start=len(long) + 1))
+    assert changed(engine, "UPDATE milestones SET sequence = sequence") == 2, "kept, by nobody knows what code"
+    copy.forget_milestones()
+    assert changed(engine, "UPDATE milestones SET sequence = sequence") == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "state = '{'",
+        "state = '{}'",
+        "state = (SELECT state FROM milestones AS other WHERE other.position <> milestones.position)",
+        "sequence = sequence - 1",
+    ],
+)
+def test_milestone_that_is_not_whole_is_passed_over(engine: Engine, damage: str) -> None:
+    long = long_life()
+    Copy(engine).append(messages(long))
+    assert changed(engine, f"UPDATE milestones SET {damage}") == 2
+
+    assert read.state(engine, StateQuery(pipeline=pipeline_id(1))).state == fold(long)
+
+
+def test_pipeline_that_this_code_cannot_read_has_no_milestones(engine: Engine) -> None:
+    long = long_life()
+    long[5] = long[5].model_copy(update={"dataversion": 99})
+    Copy(engine).append(messages(long))
+
+    assert changed(engine, "DELETE FROM milestones") == 0
+    with pytest.raises(UnknownFact):
+        read.state(engine, StateQuery(pipeline=pipeline_id(1), at=EVERY))
+
+
+def test_code_that_folds_is_named_by_its_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = Path(shutil.copytree(contracts.__path__[0], tmp_path / "contracts"))
+    name = milestones.code.__wrapped__
+    today = name()
+
+    monkeypatch.setattr(contracts, "__path__", [str(copied)])
+    assert name() == today
+    with (copied / "evolution" / "life.py").open("a") as file:
+        file.write("\n# newer\n")
+    assert name() not in (today, None)
+    (copied / "pipeline.py").unlink()
+    assert name() is None
 
 
 @pytest.mark.parametrize("limit", [1, 7, 500])

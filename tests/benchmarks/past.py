@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+from sqlalchemy import delete
 
 from contracts.envelope import Envelope
 from contracts.services import Service
@@ -22,6 +23,7 @@ from infra.runtime.permissions import ADMIN
 from infra.runtime.provision import provision
 from services.event_store.database.copy import Copy
 from services.event_store.database.engine import open_engine
+from services.event_store.database.milestones import MILESTONES
 from tests.benchmarks.overhead import process
 from tests.benchmarks.recorded import decoded, long_life, messages, peak_mib
 from tests.benchmarks.report import Cell, Report, Table, goal
@@ -30,6 +32,9 @@ from tests.support.gateway import running_gateway
 
 FACTS = 10_000
 ASKED = 15
+STARTS = 5
+"""Of the store, for what it takes to answer the first question after one."""
+
 GOAL_MS = 200.0
 
 
@@ -46,10 +51,11 @@ class Asked:
 
 
 @asynccontextmanager
-async def recorded(folder: Path, facts: Iterable[Envelope]) -> AsyncIterator[Asked]:
-    """``facts`` in SQLite, and the three processes that answer questions about them."""
+async def recorded(folder: Path, facts: Iterable[Envelope], *, milestones: bool = True) -> AsyncIterator[Asked]:
+    """``facts`` in SQLite, and the three processes that answer questions about them. Without ``milestones``: as
+    after an upgrade, whose code reads none of the old."""
     url = f"sqlite:///{folder / 'events.db'}"
-    await asyncio.to_thread(_write, url, facts)
+    await asyncio.to_thread(_write, url, facts, milestones)
     async with NatsServer(folder / "nats").running() as server:
         async with connect(server.settings(ADMIN), ADMIN) as bus:
             for service in Service:
@@ -64,11 +70,14 @@ async def recorded(folder: Path, facts: Iterable[Envelope]) -> AsyncIterator[Ask
                 yield Asked(client, int((folder / "store.log").read_text().split()[1]))
 
 
-def _write(url: str, facts: Iterable[Envelope]) -> None:
+def _write(url: str, facts: Iterable[Envelope], milestones: bool) -> None:
     engine = open_engine(url)
     copy = Copy(engine)
     for batch in messages(iter(facts)):
         copy.append(decoded(batch))
+    if not milestones:
+        with engine.begin() as connection:
+            connection.execute(delete(MILESTONES))
     engine.dispose()
 
 
@@ -78,19 +87,35 @@ def run(report: Report) -> None:
 
 async def _run(report: Report) -> None:
     with tempfile.TemporaryDirectory() as name:
-        async with recorded(Path(name), long_life(FACTS)) as asked:
-            first = await _asked(asked, FACTS)
+        facts = long_life(FACTS)
+        whole = await _first(Path(name) / "whole", facts, milestones=False)
+        first = await _first(Path(name) / "first", facts, milestones=True)
+        async with recorded(Path(name) / "later", facts) as asked:
             rows = [await _row(asked, at) for at in (10, FACTS // 10, FACTS - 1, FACTS)]
-            rows.insert(0, [f"N = {FACTS:,}, the very first question", first, first, first])
             peak = peak_mib(asked.store_pid)
+    rows = [
+        [f"N = {FACTS - 1:,}, first after an upgrade", *whole],
+        [f"N = {FACTS - 1:,}, first after a restart", *first],
+        *rows,
+    ]
     notes = [
-        goal(f"state after {FACTS:,} facts, asked first", first, GOAL_MS, at_most=True, unit=" ms"),
+        goal("first after a restart, median", float(first[1] or 0), GOAL_MS, at_most=True, unit=" ms"),
+        goal("first after an upgrade, median", float(whole[1] or 0), GOAL_MS, at_most=True, unit=" ms"),
         goal("median", float(rows[-1][2] or 0), GOAL_MS, at_most=True, unit=" ms"),
-        f"the first question folds every fact, later ones from a snapshot on; peak of the store {peak:.0f} MiB",
+        f"after an upgrade every fact is folded, else those after a milestone; peak of the store {peak:.0f} MiB",
         report.conditions(ASKED),
     ]
     columns = ("GET /pipelines/{id}/state?at=N", "best ms", "median ms", "slowest ms")
     report.add(Table("the state at an event, over HTTP", columns, rows, notes))
+
+
+async def _first(folder: Path, facts: Iterable[Envelope], *, milestones: bool) -> list[Cell]:
+    """The very first question, as far from a milestone as can be, to a store that just started."""
+    taken = []
+    for start in range(STARTS):
+        async with recorded(folder, () if start else facts, milestones=milestones) as asked:
+            taken.append(await _asked(asked, FACTS - 1))
+    return [min(taken), statistics.median(taken), max(taken)]
 
 
 async def _row(asked: Asked, at: int) -> list[Cell]:

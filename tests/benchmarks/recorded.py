@@ -10,7 +10,7 @@ from contracts import events as e
 from contracts.envelope import Envelope, event_id
 from contracts.policy import Policy
 from contracts.services import Service
-from services.event_store.database.copy import Message
+from services.event_store.database.folded import Message
 from tests.support import scripted as s
 from tests.support.facts import pipeline_id, subject
 from tests.support.lives import lived, scripted

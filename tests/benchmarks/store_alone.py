@@ -27,6 +27,7 @@ from services.event_store.watermark import Watermark
 
 async def main(url: str) -> None:
     engine, watermark = open_engine(url), Watermark()
+    Copy(engine).forget_milestones()
     watermark.problem = None
     await watermark.advance(Copy(engine).last_sequence())
     writer = ThreadPoolExecutor(max_workers=1)

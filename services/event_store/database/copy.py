@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts import subjects
 from contracts.artifacts import ArtifactRef
@@ -17,9 +15,11 @@ from contracts.envelope import Envelope, UnknownFact
 from contracts.events import PipelineForked
 from contracts.lineage import forked
 from infra.runtime.log import PREVIOUS
-from services.event_store.database.folded import Folded, Recent
+from services.event_store.database import milestones
+from services.event_store.database.folded import Change, Folded, Message, Recent
 from services.event_store.database.lineage import EVENTS, facts
 from services.event_store.database.tables import ArtifactRow, MissingRow, PipelineRow
+from services.event_store.database.upsert import upsert
 from services.event_store.errors import Diverged, Gap
 
 PIPELINES: Table = PipelineRow.__table__  # type: ignore[attr-defined]
@@ -27,34 +27,6 @@ ARTIFACTS: Table = ArtifactRow.__table__  # type: ignore[attr-defined]
 MISSING: Table = MissingRow.__table__  # type: ignore[attr-defined]
 
 IDS_A_QUERY = 500
-
-
-@dataclass(frozen=True)
-class Message:
-    """One message of the stream; ``event`` is ``None`` where the payload is no envelope."""
-
-    sequence: int
-    subject: str
-    payload: bytes
-    event: Envelope | None
-
-    @classmethod
-    def decode(cls, sequence: int, subject: str, payload: bytes) -> Message:
-        """The log's readers pass over what is no envelope; it is recorded all the same, for the sequence's sake."""
-        try:
-            event = Envelope.decode(payload)
-        except ValidationError:
-            event = None
-        return cls(sequence, subject, payload, event)
-
-    @property
-    def id(self) -> str | None:
-        return self.event.id if self.event else None
-
-    @property
-    def pipeline(self) -> str:
-        """By the subject: the token that the log's filters go by."""
-        return self.subject.split(".", 2)[1]
 
 
 @dataclass(frozen=True)
@@ -72,15 +44,6 @@ class Stored:
     def headers(self) -> dict[str, str]:
         """Those that the log's readers go by."""
         return {PREVIOUS: str(self.previous), f"{PREVIOUS}-Subject": subjects.history(self.pipeline)}
-
-
-@dataclass(frozen=True)
-class Change:
-    """A message, and its pipeline before and after it."""
-
-    message: Message
-    before: Folded
-    after: Folded
 
 
 class Copy:
@@ -132,6 +95,7 @@ class Copy:
                     changes = self._fold(connection, part, now)
                     connection.execute(insert(EVENTS), [_row(change) for change in changes])
                     _summarise(connection, changes)
+                    milestones.keep(connection, changes)
         except BaseException:
             self._recent.clear()
             raise
@@ -146,6 +110,11 @@ class Copy:
                 values = _summary(_read(connection, pipeline))
                 connection.execute(PIPELINES.update().where(PIPELINES.c.id == pipeline).values(**values))
         return len(rows)
+
+    def forget_milestones(self) -> None:
+        """Delete the kept states that other code folded."""
+        with self._engine.begin() as connection:
+            milestones.forget(connection)
 
     def _fold(self, connection: Connection, part: Iterable[Message], now: dict[str, Folded]) -> list[Change]:
         """What each message changes; ``now`` has each pipeline as this batch left it so far, and is brought on."""
@@ -179,7 +148,7 @@ class Copy:
             for ref, content in contents
         ]
         with self._engine.begin() as connection:
-            _upsert(connection, ARTIFACTS, rows, keep=tuple(ARTIFACTS.c.keys()))
+            upsert(connection, ARTIFACTS, rows, keep=tuple(ARTIFACTS.c.keys()))
             connection.execute(delete(MISSING).where(MISSING.c.sha256.in_([ref.sha256 for ref, _ in contents])))
 
     def artifacts(self, after: str, limit: int) -> list[ArtifactRef]:
@@ -199,7 +168,7 @@ class Copy:
         """Remember artifacts that the fact at ``sequence`` names and nobody has."""
         rows = [{**ref.model_dump(), "sequence": sequence} for ref in refs]
         with self._engine.begin() as connection:
-            _upsert(connection, MISSING, rows, keep=tuple(MISSING.c.keys()))
+            upsert(connection, MISSING, rows, keep=tuple(MISSING.c.keys()))
 
     def missing(self) -> list[tuple[ArtifactRef, int]]:
         """What is still looked for, with the sequence of the first fact that names it."""
@@ -291,7 +260,7 @@ def _summarise(connection: Connection, changes: Sequence[Change]) -> None:
         row |= {"last_sequence": sequence, "updated": event.time}
         latest[name] = change.after
     rows = [{**row, **_summary(latest[name])} for name, row in summaries.items()]
-    _upsert(connection, PIPELINES, rows, keep=("id", "first_sequence", "submitted"))
+    upsert(connection, PIPELINES, rows, keep=("id", "first_sequence", "submitted"))
 
 
 def _summary(folded: Folded) -> dict[str, Any]:
@@ -307,18 +276,3 @@ def _summary(folded: Folded) -> dict[str, Any]:
         "reason": state.reason,
         "readable": folded.readable,
     }
-
-
-def _upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], keep: tuple[str, ...]) -> None:
-    """Insert rows; where the key is known, everything but the columns ``keep`` takes the new value."""
-    if not rows:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    changing = {name: statement.excluded[name] for name in rows[0] if name not in keep}
-    key = list(table.primary_key.columns)
-    if changing:
-        statement = statement.on_conflict_do_update(index_elements=key, set_=changing)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=key)
-    connection.execute(statement, rows)

@@ -1,4 +1,4 @@
-"""What the writer remembers of each pipeline between two batches."""
+"""Messages, and what the writer remembers of each pipeline between two batches."""
 
 from __future__ import annotations
 
@@ -39,6 +39,43 @@ class Folded:
             except (UnknownFact, ValidationError):
                 readable = False
         return Folded(state, self.position + 1, sequence, readable)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the stream; ``event`` is ``None`` where the payload is no envelope."""
+
+    sequence: int
+    subject: str
+    payload: bytes
+    event: Envelope | None
+
+    @classmethod
+    def decode(cls, sequence: int, subject: str, payload: bytes) -> Message:
+        """The log's readers pass over what is no envelope; it is recorded all the same, for the sequence's sake."""
+        try:
+            event = Envelope.decode(payload)
+        except ValidationError:
+            event = None
+        return cls(sequence, subject, payload, event)
+
+    @property
+    def id(self) -> str | None:
+        return self.event.id if self.event else None
+
+    @property
+    def pipeline(self) -> str:
+        """By the subject: the token that the log's filters go by."""
+        return self.subject.split(".", 2)[1]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A message, and its pipeline before and after it."""
+
+    message: Message
+    before: Folded
+    after: Folded
 
 
 class Recent:

@@ -25,6 +25,7 @@ from contracts.queries import (
     StateAnswer,
     StateQuery,
 )
+from services.event_store.database import milestones
 from services.event_store.database.copy import ARTIFACTS, MISSING, PIPELINES
 from services.event_store.database.ledger import ledgers
 from services.event_store.database.lineage import EVENTS, facts
@@ -63,6 +64,8 @@ def state(engine: Engine, query: StateQuery, snapshots: Snapshots | None = None)
             raise NotHere(f"pipeline {query.pipeline} has {position} facts, there is none at {at}")
         known = snapshots or Snapshots()
         begun = known.before(query.pipeline, at)
+        if kept := milestones.last(connection, query.pipeline, after=begun.state.position if begun else 0, upto=at):
+            begun = known.keep(query.pipeline, kept)
         rows = facts(connection, query.pipeline, after=begun.state.position if begun else 0, upto=at)
         moment = known.play(query.pipeline, begun, rows)
     if moment is None:

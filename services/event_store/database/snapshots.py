@@ -1,21 +1,23 @@
 """States on the way to the one that was asked for: the next question about a long pipeline starts from there.
 
-Kept in memory only. They follow from the facts, and a process folds with one version of the code.
+Kept in memory: they follow from the facts, and a process folds with one version of the code. Those that outlive a
+process are in `milestones`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Row
 
 from contracts.envelope import Envelope
-from contracts.pipeline import PipelineState, evolve
+from contracts.pipeline import PipelineState, fold
 from contracts.queries import StateAnswer
 
 EVERY = 500
@@ -66,23 +68,36 @@ class Snapshots:
         Raises:
             UnknownFact: one of the facts is newer than this code.
         """
-        for row in rows:
-            event = Envelope.decode(row.payload)
-            own = event.pipeline == pipeline
-            moment = Moment(
-                state=evolve(moment.state if moment else PipelineState(), event),
-                sequence=row.sequence,
-                submitted=event.time if moment is None or (own and not moment.own) else moment.submitted,
-                updated=event.time,
-                own=own or (moment is not None and moment.own),
-            )
-            if moment.state.position % EVERY == 0:
-                self._keep(pipeline, moment)
+        remaining = iter(rows)
+        position = moment.state.position if moment else 0
+        while taken := list(islice(remaining, EVERY - position % EVERY)):
+            moment = _moved(pipeline, moment, taken)
+            position = moment.state.position
+            if position % EVERY == 0:
+                self.keep(pipeline, moment)
         return moment
 
-    def _keep(self, pipeline: str, moment: Moment) -> None:
+    def keep(self, pipeline: str, moment: Moment) -> Moment:
         with self._lock:
             self._moments[pipeline, moment.state.position] = moment
             self._moments.move_to_end((pipeline, moment.state.position))
             while len(self._moments) > self._kept:
                 self._moments.popitem(last=False)
+        return moment
+
+
+def _moved(pipeline: str, moment: Moment | None, rows: Sequence[Row[Any, Any, Any]]) -> Moment:
+    """``moment`` and at least one more fact."""
+    events = [Envelope.decode(row.payload) for row in rows]
+    own = next((event for event in events if event.pipeline == pipeline), None)
+    if moment is None:
+        submitted = (own or events[0]).time
+    else:
+        submitted = moment.submitted if moment.own or own is None else own.time
+    return Moment(
+        state=fold(events, moment.state if moment else None),
+        sequence=rows[-1].sequence,
+        submitted=submitted,
+        updated=events[-1].time,
+        own=own is not None or (moment is not None and moment.own),
+    )

@@ -110,4 +110,17 @@ class LedgerRow(SQLModel, table=True):
     payload: bytes = Field(sa_type=LargeBinary)
 
 
-ROWS: tuple[type[SQLModel], ...] = (EventRow, PipelineRow, ArtifactRow, MissingRow, LedgerRow)
+class MilestoneRow(SQLModel, table=True):
+    """The state (JSON) of a pipeline after ``position`` facts, the last of which is at ``sequence``, as ``code``
+    folds them: a cache, see `milestones`."""
+
+    __tablename__ = "milestones"
+
+    pipeline: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    sequence: int = Field(sa_type=BigInt)
+    code: str
+    state: str = Field(sa_type=Text)
+
+
+ROWS: tuple[type[SQLModel], ...] = (EventRow, PipelineRow, ArtifactRow, MissingRow, LedgerRow, MilestoneRow)
