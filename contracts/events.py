@@ -158,13 +158,16 @@ class ResearchCompleted(Fact):
 
 
 class ConnectorGenerated(Fact):
-    """``code`` is a tree without tests. ``choices`` names the alternatives taken: option key -> rank."""
+    """``code`` is a tree without tests. ``choices`` names the alternatives taken: option key -> rank.
+    ``by_model``: a model wrote some of the code, so that it is not what the choices compile to."""
 
     TYPE = "connector.generated"
+    VERSION = 2
     mode: GeneratorMode
     code: ArtifactRef
     choices: dict[str, int] = Field(default_factory=dict)
     degraded: tuple[str, ...] = ()
+    by_model: bool = False
 
 
 class FixturesCreated(Fact):

@@ -138,7 +138,7 @@ class PipelineState(Frozen):
     may come to the same. ``pause_wanted`` is a level, set by ``command`` (an event id); ``cancel`` is the id of the
     request to cancel; ``commands`` the last ids of pauses and resumes. A fork shares the first ``forked_at`` facts
     of ``parent``; ``generation`` counts its ancestors. ``imported``: a copy of what happened elsewhere, in which
-    nothing is to be done here.
+    nothing is to be done here. ``code_by_model``: a model wrote some of ``code``.
     """
 
     id: str = ""
@@ -161,6 +161,7 @@ class PipelineState(Frozen):
     streams: int = 0
     gaps: int = 0
     code: ArtifactRef | None = None
+    code_by_model: bool = False
     choices: dict[str, int] = {}
     degraded: tuple[str, ...] = ()
     fixtures: ArtifactRef | None = None

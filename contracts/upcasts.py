@@ -34,6 +34,11 @@ def _about_publishing(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "about": "publish"}
 
 
+def _by_the_compiler(data: dict[str, Any]) -> dict[str, Any]:
+    """Before version 2 no model wrote code."""
+    return {**data, "by_model": False}
+
+
 UPCASTS: dict[tuple[str, int], Upcast] = {
     ("pipeline.submitted", 1): _without_answers,
     ("pipeline.submitted", 2): _with_budget,
@@ -41,6 +46,7 @@ UPCASTS: dict[tuple[str, int], Upcast] = {
     ("agent.failed", 1): _without_budget,
     ("approval.requested", 1): _about_publishing,
     ("approval.granted", 1): _without_reason,
+    ("connector.generated", 1): _by_the_compiler,
 }
 """(type, version) -> the step to version + 1."""
 

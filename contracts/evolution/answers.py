@@ -30,7 +30,13 @@ def _researched(state: PipelineState, envelope: Envelope, fact: e.ResearchComple
 @on(e.ConnectorGenerated)
 @answered(Service.GENERATOR)
 def _generated(state: PipelineState, envelope: Envelope, fact: e.ConnectorGenerated) -> Changes:
-    made = {"code": fact.code, "choices": fact.choices, "degraded": fact.degraded, "feedback": None}
+    made = {
+        "code": fact.code,
+        "code_by_model": fact.by_model,
+        "choices": fact.choices,
+        "degraded": fact.degraded,
+        "feedback": None,
+    }
     return made | _joined(state, envelope, fact.code, state.fixtures)
 
 

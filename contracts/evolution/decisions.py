@@ -89,6 +89,7 @@ def _fresh(fact: e.ResearchRequested, task: Task) -> Changes:
         "failures": (),
         "choices": {},
         "degraded": (),
+        "code_by_model": False,
         "unproven": (),
         "feedback": fact.feedback,
     }

@@ -35,7 +35,10 @@ def _research(fact: e.ResearchCompleted) -> Line:
 
 def _generated(fact: e.ConnectorGenerated) -> Line:
     changed = f", {_plural(len(fact.choices), 'alternative')} taken" if fact.choices else ""
-    return Line("generator", f"{fact.mode}: the connector is written{changed}{_degraded(fact.degraded)}", "good")
+    by = " with a model" if fact.by_model else ""
+    return Line(
+        "generator", f"{fact.mode}: the connector is written{by}{changed}{_degraded(fact.degraded)}", "good"
+    )
 
 
 def _finished(fact: e.TestsFinished) -> Line:

@@ -61,7 +61,11 @@ SAMPLES: tuple[e.Fact, ...] = (
     e.PipelineForked(parent="1" * 32, at=7, engine=e.Engine.CLAUDE, policy=Policy(researches=2)),
     e.ResearchCompleted(blueprint=_ref("blueprint"), document=_ref("document"), streams=5, gaps=2),
     e.ConnectorGenerated(
-        mode=e.GeneratorMode.FIX, code=_ref("code"), choices={"contacts.pagination": 1}, degraded=("invoices",)
+        mode=e.GeneratorMode.FIX,
+        code=_ref("code"),
+        choices={"contacts.pagination": 1},
+        degraded=("invoices",),
+        by_model=True,
     ),
     e.FixturesCreated(fixtures=_ref("fixtures")),
     e.TestsPassed(**_TESTED),
