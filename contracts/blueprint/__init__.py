@@ -27,6 +27,7 @@ from contracts.blueprint.decisions import (
     Evidence,
     Gap,
     JsonPath,
+    Source,
 )
 from contracts.blueprint.pagination import (
     CursorPagination,
@@ -91,6 +92,7 @@ __all__ = [
     "Selector",
     "ServiceAccountJwtAuth",
     "SessionTokenAuth",
+    "Source",
     "Stream",
     "TimeFormat",
     "option_key",

@@ -49,3 +49,10 @@ class Gap(Frozen):
     subject: str
     reason: str
     evidence: tuple[Evidence, ...] = ()
+
+
+class Source(Frozen):
+    """A page of the web that a model read: its URL, and what was taken from it."""
+
+    url: str
+    taken: str = ""

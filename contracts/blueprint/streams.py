@@ -9,7 +9,7 @@ from pydantic import Field
 
 from contracts.base import Frozen
 from contracts.blueprint.access import AuthMethod, BaseUrl, Parameter, RateLimit
-from contracts.blueprint.decisions import Decision, Gap, JsonPath
+from contracts.blueprint.decisions import Decision, Gap, JsonPath, Source
 from contracts.blueprint.pagination import Pagination
 
 
@@ -108,7 +108,11 @@ STREAM_OPTIONS = ("request", "selector", "pagination", "primary_key", "cursor", 
 
 
 class ApiBlueprint(Frozen):
-    """The whole API. ``omitted`` names operations that are no streams, with the reason, as gaps are named."""
+    """The whole API. ``omitted`` names operations that are no streams, with the reason, as gaps are named.
+
+    ``sources``: the pages from which a model wrote the document, or what the document lacks. None: nothing but the
+    document was read.
+    """
 
     name: str
     title: str
@@ -122,6 +126,7 @@ class ApiBlueprint(Frozen):
     streams: tuple[Stream, ...] = Field(min_length=1)
     gaps: tuple[Gap, ...] = ()
     omitted: tuple[Gap, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 Choices = Mapping[str, int]

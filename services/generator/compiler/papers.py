@@ -48,6 +48,7 @@ def context(
         "left_out": [{"name": name, "reason": reason} for name, reason in reasons.items()],
         "gaps": [{"subject": gap.subject, "reason": gap.reason} for gap in blueprint.gaps],
         "omitted": [{"subject": gap.subject, "reason": gap.reason} for gap in blueprint.omitted],
+        "sources": [{"url": source.url, "taken": source.taken} for source in blueprint.sources],
     }
 
 
