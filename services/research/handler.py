@@ -13,10 +13,11 @@ from contracts.events import ResearchCompleted
 from contracts.pipeline import PipelineState
 from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.claude.engine import model_for
 from infra.runtime.documents import FetchPolicy, fetch
 from infra.runtime.isolated import run_isolated
 from services.research.settings import Settings
-from services.research.study import study
+from services.research.study import Refutation, study
 
 
 def agent(settings: Settings) -> Agent:
@@ -25,7 +26,7 @@ def agent(settings: Settings) -> Agent:
 
 
 async def run(job: Job, workspace: Path, tools: Tools, settings: Settings | None = None) -> ResearchCompleted:
-    """Study the pipeline's document; store the blueprint and the self-contained document.
+    """Study the pipeline's document, or what a model writes; store the blueprint and the self-contained document.
 
     Raises:
         Permanent: there is neither document nor URL, or the document describes no list of records.
@@ -33,23 +34,51 @@ async def run(job: Job, workspace: Path, tools: Tools, settings: Settings | None
         Transient: the network failed.
     """
     settings = settings or Settings()
-    state = job.state
-    content, where = await _document(state, tools, settings)
-    await tools.progress("studying the document")
-    result = await _studied(content, where, state, tools, settings)
+    result = await _result(job, workspace, tools, settings)
     document = await tools.artifacts.put(result["document"], JSON_MEDIA_TYPE)
     blueprint = await tools.artifacts.put(result["blueprint"], JSON_MEDIA_TYPE)
     await tools.progress(f"found {result['streams']} streams, {result['gaps']} gaps")
     return ResearchCompleted(blueprint=blueprint, document=document, streams=result["streams"], gaps=result["gaps"])
 
 
+async def _result(job: Job, workspace: Path, tools: Tools, settings: Settings) -> dict[str, Any]:
+    """What `study` says, with a model where there is no document, or where the study leaves something open."""
+    state = job.state
+    feedback = await _feedback(state, tools)
+    answers = await tools.artifacts.get(state.answers) if state.answers is not None else None
+    result = None
+    if state.document is not None or state.spec_url is not None:
+        content, where = await _document(state, tools, settings)
+        await tools.progress("studying the document")
+        result = await _studied(content, where, state, feedback, answers, tools, settings)
+        model = model_for(job, tools, left=_leaves_something(result, feedback))
+    elif (model := model_for(job, tools, left=True)) is None:
+        raise Permanent(
+            "nothing to go on: give a document (spec_url or upload) or a model", where=state.name or None
+        )
+    if model is None:
+        assert result is not None
+        return result
+    from services.research import claude  # half a second of imports that only a model needs
+
+    await tools.progress("reading the API's documentation on the web")
+    inquiry = claude.Inquiry(state.name, document_url=state.spec_url, feedback=feedback, answers=answers)
+    if result is not None:
+        inquiry = await claude.continued(result, inquiry, settings)
+    return await claude.inquire(model, inquiry, workspace, settings)
+
+
+def _leaves_something(result: dict[str, Any], feedback: Refutation | None) -> bool:
+    """Named gaps, or a second research that came to what the first did."""
+    return bool(result["gaps"]) or (feedback is not None and result["blueprint"] == feedback[1])
+
+
 async def _document(state: PipelineState, tools: Tools, settings: Settings) -> tuple[bytes, str]:
     if state.document is not None:
         return await tools.artifacts.get(state.document), state.spec_url or "the uploaded document"
-    if state.spec_url is not None:
-        await tools.progress(f"reading {state.spec_url}")
-        return await fetch(state.spec_url, _policy(settings)), state.spec_url
-    raise Permanent("nothing to go on: give a document (spec_url or upload) or a model", where=state.name or None)
+    assert state.spec_url is not None
+    await tools.progress(f"reading {state.spec_url}")
+    return await fetch(state.spec_url, _policy(settings)), state.spec_url
 
 
 def _policy(settings: Settings) -> FetchPolicy:
@@ -61,12 +90,16 @@ def _policy(settings: Settings) -> FetchPolicy:
 
 
 async def _studied(
-    content: bytes, where: str, state: PipelineState, tools: Tools, settings: Settings
+    content: bytes,
+    where: str,
+    state: PipelineState,
+    feedback: Refutation | None,
+    answers: bytes | None,
+    tools: Tools,
+    settings: Settings,
 ) -> dict[str, Any]:
     """Run the study, fetching external documents between rounds until it has what there is."""
     contents: dict[str, bytes | str] = {}
-    feedback = await _feedback(state, tools)
-    answers = await tools.artifacts.get(state.answers) if state.answers is not None else None
     for round_ in range(settings.max_external_rounds + 2):
         result: dict[str, Any] = await run_isolated(
             study,
@@ -120,7 +153,7 @@ async def _fetched(urls: list[str], known: dict[str, bytes | str], settings: Set
     return {url: found.get(url, reason) for url in urls}
 
 
-async def _feedback(state: PipelineState, tools: Tools) -> tuple[bytes, bytes, dict[str, int]] | None:
+async def _feedback(state: PipelineState, tools: Tools) -> Refutation | None:
     if state.feedback is None or state.blueprint is None:
         return None
     items, previous = await tools.artifacts.get(state.feedback), await tools.artifacts.get(state.blueprint)
