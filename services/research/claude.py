@@ -18,8 +18,8 @@ from contracts.blueprint import ApiBlueprint
 from contracts.errors import Permanent, Rejected
 from contracts.reports import FeedbackList
 from contracts.services import Service
+from infra.runtime.agent import Model
 from infra.runtime.claude.brief import AgentTool, Brief, WebFetch, WebSearch
-from infra.runtime.claude.model import ClaudeModel
 from infra.runtime.claude.prompts import prompt
 from infra.runtime.documents.researched import MAX_SOURCES, MAX_WRITTEN_BYTES
 from infra.runtime.isolated import run_isolated
@@ -94,11 +94,11 @@ async def continued(result: dict[str, Any], inquiry: Inquiry, settings: Settings
     return replace(inquiry, document=parts["document"], text=parts["text"], analysis=analysis(blueprint))
 
 
-async def inquire(model: ClaudeModel, inquiry: Inquiry, workspace: Path, settings: Settings) -> dict[str, Any]:
+async def inquire(model: Model, inquiry: Inquiry, workspace: Path, settings: Settings) -> dict[str, Any]:
     """What `study` says of the document that the model wrote, or completed.
 
     Raises:
-        Permanent, Transient, BudgetReached: see `ClaudeModel.converse`.
+        Permanent, Transient, BudgetReached: see `Model.converse`.
     """
     files = _files(inquiry)
     await asyncio.to_thread(write_tree, workspace, files)

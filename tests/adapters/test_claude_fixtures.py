@@ -14,7 +14,7 @@ from infra.runtime.agent import Job, Tools
 from infra.runtime.artifacts import MemoryArtifacts
 from infra.runtime.documents.researched import MEMBER
 from services.fixtures.handler import run
-from tests.support.claude_model import Models
+from tests.support.claude import Desk
 from tests.support.claude_server import ClaudeServer, call, outcome, serving
 from tests.support.openapi import array, document, get, obj, query
 
@@ -40,14 +40,14 @@ async def made(
     artifacts: MemoryArtifacts,
     folder: Path,
     raw: object,
-    models: Models | None = None,
+    desk: Desk | None = None,
     **state: Any,
 ) -> tuple[FixturesCreated, SimulatedApi]:
     ref = await artifacts.put(json.dumps(raw).encode(), "application/json")
     job = Job(
         Task(id="t", service=Service.FIXTURES), PipelineState(id="0" * 32, name="acme", document=ref, **state)
     )
-    model = (models or Models(server, artifacts)).of(Service.FIXTURES)
+    model = (desk or Desk(server, artifacts=artifacts)).model(service=Service.FIXTURES)
     fact = await run(job, folder, Tools(artifacts, _quiet, model=model))
     return fact, SimulatedApi.model_validate_json(await artifacts.get(fact.fixtures))
 
@@ -82,9 +82,9 @@ async def test_auto_asks_only_where_a_model_wrote_the_document_and_left_examples
 async def test_the_engine_claude_asks_for_any_document_and_once_for_a_task(tmp_path: Path) -> None:
     async with serving([wrote(EXAMPLES), DONE]) as server:
         artifacts = MemoryArtifacts()
-        models = Models(server, artifacts)
-        first, _ = await made(server, artifacts, tmp_path / "1", RAW, models, engine=Engine.CLAUDE)
-        second, _ = await made(server, artifacts, tmp_path / "2", RAW, models, engine=Engine.CLAUDE)
+        desk = Desk(server, artifacts=artifacts)
+        first, _ = await made(server, artifacts, tmp_path / "1", RAW, desk, engine=Engine.CLAUDE)
+        second, _ = await made(server, artifacts, tmp_path / "2", RAW, desk, engine=Engine.CLAUDE)
     assert first == second
     assert len(server.requests) == 2
 

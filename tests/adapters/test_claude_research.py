@@ -25,7 +25,7 @@ from services.generator.compiler import compile_connector
 from services.research.handler import run
 from services.research.settings import Settings
 from services.research.weigh import FROM_PAGES
-from tests.support.claude_model import Models
+from tests.support.claude import Desk
 from tests.support.claude_server import ClaudeServer, Page, call, outcome, say, serving, web_fetch, web_search
 from tests.support.openapi import TIME, array, document, get, obj, query
 
@@ -64,7 +64,7 @@ class Bench:
 
     def __init__(self, server: ClaudeServer | None, folder: Path) -> None:
         self.artifacts = MemoryArtifacts()
-        self.models = Models(server, self.artifacts) if server is not None else None
+        self.desk = Desk(server, artifacts=self.artifacts) if server is not None else None
         self._folder = folder
         self._runs = 0
 
@@ -76,7 +76,7 @@ class Bench:
         workspace = self._folder / str(self._runs)
         workspace.mkdir()
         job = Job(Task(id=task, service=Service.RESEARCH), PipelineState(id="0" * 32, name="acme", **state))
-        model = self.models.of(Service.RESEARCH, task=task) if self.models is not None else None
+        model = self.desk.model(service=Service.RESEARCH, ledger=task) if self.desk is not None else None
         fact = await run(job, workspace, Tools(self.artifacts, _quiet, model=model), Settings())
         return fact, ApiBlueprint.model_validate_json(await self.artifacts.get(fact.blueprint))
 

@@ -49,10 +49,12 @@ class Desk:
     told: list[str] = field(default_factory=list)
     settings: dict[str, object] = field(default_factory=dict)
 
-    def model(self, name: str = "claude-opus-5", *, service: Service = Service.GENERATOR) -> ClaudeModel:
+    def model(
+        self, name: str = "claude-opus-5", *, service: Service = Service.GENERATOR, ledger: str = LEDGER
+    ) -> ClaudeModel:
         """A worker's, new each time."""
         state = PipelineState(id=PIPELINE, policy=Policy(budget_usd=self.budget_usd))
-        job = Job(Task(id="task-1", ledger=LEDGER, service=service), state)
+        job = Job(Task(id="task-1", ledger=ledger, service=service), state)
         settings = ClaudeSettings(
             api_key=SecretStr(KEY), base_url=self.server.url, **{"claude_retries": 2, **self.settings}
         )
