@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.artifacts import JSON_MEDIA_TYPE, ArtifactRef
@@ -13,7 +14,8 @@ from contracts.pipeline import PipelineState
 from contracts.reports import TestReport
 from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
-from services.test_reviewer.judge import Judgement, judge
+from infra.runtime.claude.engine import model_for
+from services.test_reviewer.judge import Judgement, Opinion, judge, unvouched
 from services.test_reviewer.settings import Settings
 
 
@@ -26,12 +28,16 @@ async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
     """Judge the pipeline's newest test report.
 
     Raises:
-        Permanent: something is missing, or the report is about other trees than the pipeline's.
+        Permanent: something is missing, the report is about other trees than the pipeline's, or a model that was
+            to be asked gave no answer.
+        Transient, BudgetReached: as `Model.converse`.
     """
     state = job.state
     report = await tools.artifacts.get(_required(state.test_report, "test report"))
     blueprint = await tools.artifacts.get(_required(state.blueprint, "blueprint"))
-    judgement = await asyncio.to_thread(_judged, state, report, blueprint)
+    tested, known = await asyncio.to_thread(_loaded, state, report, blueprint)
+    opinions = await _opinions(job, tested, known, workspace, tools)
+    judgement = await asyncio.to_thread(_judged, state, tested, known, opinions)
     await tools.progress(f"{judgement.verdict}: {judgement.reason}")
     return TestsReviewed(
         verdict=judgement.verdict,
@@ -43,11 +49,35 @@ async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
     )
 
 
-def _judged(state: PipelineState, report: bytes, blueprint: bytes) -> Judgement:
-    tested, known = TestReport.model_validate_json(report), ApiBlueprint.model_validate_json(blueprint)
+def _loaded(state: PipelineState, report: bytes, blueprint: bytes) -> tuple[TestReport, ApiBlueprint]:
+    tested = TestReport.model_validate_json(report)
     _check_binding(tested, state)
-    streams = [stream.name for stream in known.streams]
-    return judge(tested, streams, state.degraded, parents=parents_of(known, state.choices))
+    return tested, ApiBlueprint.model_validate_json(blueprint)
+
+
+async def _opinions(
+    job: Job, report: TestReport, blueprint: ApiBlueprint, workspace: Path, tools: Tools
+) -> dict[str, Opinion]:
+    """A model's, of the failed tests that the kit says nothing of: there is no other referee for these."""
+    asked = unvouched(report, job.state.degraded)
+    model = model_for(job, tools, left=True) if asked else None
+    if model is None:
+        return {}
+    # Loaded where there is a model only: it costs every start otherwise.
+    from services.test_reviewer.claude import opinions_on
+
+    await tools.progress(f"asking a model about {len(asked)} failed tests that the kit says nothing of")
+    code = await tools.artifacts.get_tree(_required(job.state.code, "code"))
+    tests = await tools.artifacts.get_tree(_required(job.state.tests, "tests"))
+    return await opinions_on(asked, report, blueprint, {**tests, **code}, model, workspace)
+
+
+def _judged(
+    state: PipelineState, report: TestReport, blueprint: ApiBlueprint, opinions: Mapping[str, Opinion]
+) -> Judgement:
+    streams = [stream.name for stream in blueprint.streams]
+    parents = parents_of(blueprint, state.choices)
+    return judge(report, streams, state.degraded, parents=parents, opinions=opinions)
 
 
 def parents_of(blueprint: ApiBlueprint, choices: Choices) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """`judge`: whose fault a test run's failures are, and how much of the API is proven. Pure.
 
 The conformance kit is the referee. What it found to fail is the code's. A test of the package that fails where the
-kit saw the same behaviour work is wrong itself. What the kit cannot vouch for is the code's.
+kit saw the same behaviour work is wrong itself. What the kit cannot vouch for is the code's, unless a model that
+was asked about it says otherwise; of nothing else its opinion is heard.
 """
 
 from __future__ import annotations
@@ -40,12 +41,27 @@ class Judgement:
     reason: str
 
 
+@dataclass(frozen=True)
+class Opinion:
+    """What a model says of a failed test: INVALID (the test is wrong) or VALID_FAIL (the code is)."""
+
+    verdict: Verdict
+    reason: str
+
+
+def unvouched(report: TestReport, degraded: Collection[str]) -> tuple[TestCase, ...]:
+    """The failed tests that the kit says nothing of, each id once: where an `Opinion` is heard."""
+    evidence = Evidence.of(report, degraded, {})
+    return tuple({case.id: case for case in report.failed_cases if evidence.says_nothing_of(case)}.values())
+
+
 def judge(
     report: TestReport,
     streams: Sequence[str],
     degraded: Collection[str],
     *,
     parents: Mapping[str, str] | None = None,
+    opinions: Mapping[str, Opinion] | None = None,
 ) -> Judgement:
     """Judge one test run.
 
@@ -53,13 +69,14 @@ def judge(
         streams: all streams of the blueprint.
         degraded: those that the generator left out; that they are missing is no failure of its own.
         parents: stream -> the stream whose records it is read by.
+        opinions: id of a test -> a model's opinion; of tests that are not `unvouched` none is heard.
     """
     names = tuple(dict.fromkeys(streams))
-    evidence = Evidence.of(report, frozenset(degraded) | frozenset(report.degraded), parents or {})
+    evidence = Evidence.of(report, degraded, parents or {})
     code = [evidence.about_check(check) for check in report.failed_checks]
     tests: list[Feedback] = []
     for case in report.failed_cases:
-        item = evidence.about_case(case)
+        item = evidence.about_case(case, (opinions or {}).get(case.id))
         (tests if item.verdict is Verdict.INVALID else code).append(item)
     if not evidence.answers and not code:
         code.append(Feedback(verdict=Verdict.VALID_FAIL, message="the kit did not see a single thing work"))
@@ -104,7 +121,8 @@ class Evidence:
     parents: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, report: TestReport, left_out: frozenset[str], parents: Mapping[str, str]) -> Evidence:
+    def of(cls, report: TestReport, degraded: Collection[str], parents: Mapping[str, str]) -> Evidence:
+        left_out = frozenset(degraded) | frozenset(report.degraded)
         failing = {check.stream for check in report.failed_checks}
         unread = {check.stream for check in report.failed_checks if check.kind in _UNREAD_KINDS}
         refuted = {proof.stream for proof in report.streams if not proof.proven}
@@ -133,21 +151,32 @@ class Evidence:
         seen = f" (seen: {check.observed})" if check.observed else ""
         return _item(Verdict.VALID_FAIL, f"{check.id}: {check.message}{seen}", stream=stream, suspects=suspects)
 
-    def about_case(self, case: TestCase) -> Feedback:
-        """A failed test of the package is wrong itself if anything vouches for the code."""
+    def about_case(self, case: TestCase, opinion: Opinion | None) -> Feedback:
+        """A failed test of the package is wrong itself if anything vouches for the code, or if the kit says nothing
+        of it and ``opinion`` is that it is."""
         words = explain(case.message).words
         failure = f"{words}: {case.message.strip()}" if case.message.strip() else words
+        # Why comes before what: it must not be cut off behind a long message.
         if contrary := self._contrary(case):
-            # The contrary comes first: it must not be cut off behind a long message.
-            message = f"{case.id} is wrong: {contrary}; {failure}"
-            return _item(Verdict.INVALID, message, stream=case.stream, test=case.id)
-        named = self.checks.get(case.confirms or "")
-        if named is not None and named.outcome is Outcome.FAILED:
-            stream, suspects = self._blamed(named.stream, named.suspects)
-        else:
-            stream, suspects = self._blamed(case.stream, ())
+            return _wrong(case, f"{contrary}; {failure}")
+        if opinion is not None and self.says_nothing_of(case):
+            failure = f"a model says: {opinion.reason}; {failure}"
+            if opinion.verdict is Verdict.INVALID:
+                return _wrong(case, failure)
+        named = self._failed_check(case)
+        stream, suspects = self._blamed(named.stream, named.suspects) if named else self._blamed(case.stream, ())
         message = f"{case.id}: {failure}"
         return _item(Verdict.VALID_FAIL, message, stream=stream, test=case.id, suspects=suspects)
+
+    def says_nothing_of(self, case: TestCase) -> bool:
+        """Whether the kit saw neither that this fails nor anything contrary. Where it saw nothing work at all, that
+        alone says whose fault it is."""
+        return self.answers and self._failed_check(case) is None and self._contrary(case) is None
+
+    def _failed_check(self, case: TestCase) -> Check | None:
+        """The check that judges the same behaviour, if it failed."""
+        named = self.checks.get(case.confirms or "")
+        return named if named is not None and named.outcome is Outcome.FAILED else None
 
     def about_unproven(self, stream: str) -> Feedback:
         """Nothing failed, but nothing was proven: what the stream asks for is in question."""
@@ -156,9 +185,9 @@ class Evidence:
 
     def _contrary(self, case: TestCase) -> str | None:
         """What speaks for the code, against a test that fails."""
-        named = self.checks.get(case.confirms or "")
-        if named is not None and named.outcome is Outcome.FAILED:
+        if self._failed_check(case) is not None:
             return None
+        named = self.checks.get(case.confirms or "")
         if named is not None and named.outcome is Outcome.PASSED:
             return f"the kit saw {named.id} work" + (f" ({named.observed})" if named.observed else "")
         if case.stream in self.left_out:
@@ -194,6 +223,10 @@ class Evidence:
             seen.add(above)
             root, above = above, self.parents.get(above)
         return root
+
+
+def _wrong(case: TestCase, why: str) -> Feedback:
+    return _item(Verdict.INVALID, f"{case.id} is wrong: {why}", stream=case.stream, test=case.id)
 
 
 def _item(

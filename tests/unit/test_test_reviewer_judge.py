@@ -12,7 +12,7 @@ from contracts.events import Verdict
 from contracts.reports import Check, Isolation, Outcome, StreamProof, TestCase, TestReport
 from services.generator.repair import repair
 from services.test_reviewer.catalogue import CATALOGUE, explain
-from services.test_reviewer.judge import MAX_MESSAGE, MAX_REASON, Judgement, judge
+from services.test_reviewer.judge import MAX_MESSAGE, MAX_REASON, Judgement, Opinion, judge, unvouched
 from tests.support import blueprints
 
 STREAMS = ("contacts", "deals")
@@ -59,8 +59,13 @@ def report(
     )
 
 
-def judged(degraded: tuple[str, ...] = (), parents: dict[str, str] | None = None, **parts: Any) -> Judgement:
-    return judge(report(**parts), STREAMS, degraded, parents=parents)
+def judged(
+    degraded: tuple[str, ...] = (),
+    parents: dict[str, str] | None = None,
+    opinions: dict[str, Opinion] | None = None,
+    **parts: Any,
+) -> Judgement:
+    return judge(report(**parts), STREAMS, degraded, parents=parents, opinions=opinions)
 
 
 INCOMPLETE = check("completeness/deals/page+1", FAILED, "20 of 21 records", "pagination", "selector")
@@ -148,6 +153,82 @@ def test_the_verdict_follows_from_what_happened(situation: str) -> None:
     expected, parts = VERDICTS[situation]
     found = judged(**parts)
     assert found.verdict is expected, found.reason
+
+
+# --- what a model's opinion may change ------------------------------------------------------------
+
+TITLE = case("test_config.py::test_title", FAILED, message="assert 'a' == 'b'")
+UNPROVEN: dict[str, Any] = {"proven": ("contacts",), "unproven": ("deals",)}
+OPINIONS: dict[str, tuple[Verdict, Verdict, dict[str, Any]]] = {
+    "the test is wrong, no check judges the same": (INVALID, INVALID, {"cases": (TITLE,)}),
+    "the code is wrong, no check judges the same": (VALID_FAIL, VALID_FAIL, {"cases": (TITLE,)}),
+    "the test is wrong, its stream is not proven": (INVALID, INVALID, {"cases": (WRONG,), **UNPROVEN}),
+    "the test is wrong, the check that it confirms was skipped": (
+        INVALID,
+        INVALID,
+        {
+            "checks": (*READ, check("auth/connector/read-wrong", SKIPPED)),
+            "cases": (TITLE.model_copy(update={"confirms": "auth/connector/read-wrong"}),),
+        },
+    ),
+    "the test is wrong, the check that it confirms failed": (
+        VALID_FAIL,
+        INVALID,
+        {"checks": (*READ, INCOMPLETE), "cases": (TITLE.model_copy(update={"confirms": INCOMPLETE.id}),)},
+    ),
+    "the test is wrong, another check failed": (
+        VALID_FAIL,
+        INVALID,
+        {"checks": (*READ, INCOMPLETE), "cases": (TITLE,)},
+    ),
+    "the test is wrong, the kit saw nothing work": (
+        VALID_FAIL,
+        INVALID,
+        {"checks": (), "cases": (TITLE,), "proven": ()},
+    ),
+    "the code is wrong, its stream is proven": (INVALID, VALID_FAIL, {"cases": (WRONG,)}),
+    "the code is wrong, the check that it confirms passed": (
+        INVALID,
+        VALID_FAIL,
+        {"cases": (TITLE.model_copy(update={"confirms": "completeness/deals/page"}),)},
+    ),
+    "of tests that did not fail": (VALID_PASS, VALID_FAIL, {"cases": WELL}),
+}
+
+
+@pytest.mark.parametrize("situation", OPINIONS)
+def test_an_opinion_is_heard_only_where_the_kit_says_nothing(situation: str) -> None:
+    expected, opinion, parts = OPINIONS[situation]
+    every = {one.id: Opinion(opinion, "line 3 expects what nothing states") for one in (TITLE, WRONG, *WELL)}
+    found = judged(opinions=every, **parts)
+    assert found.verdict is expected, found.reason
+
+
+def test_a_failed_check_stays_the_codes_beside_a_test_that_an_opinion_finds_wrong() -> None:
+    wrong = {TITLE.id: Opinion(INVALID, "nothing states a title")}
+    items = judged(checks=(*READ, INCOMPLETE), cases=(TITLE,), opinions=wrong).feedback.items
+    assert [(item.verdict, item.test) for item in items] == [(VALID_FAIL, None), (INVALID, TITLE.id)]
+
+
+def test_feedback_has_the_opinions_reason_before_the_message() -> None:
+    long = TITLE.model_copy(update={"message": "assert 'a' == 'b'\n" * 1000})
+    for verdict, start in ((INVALID, f"{TITLE.id} is wrong: "), (VALID_FAIL, f"{TITLE.id}: ")):
+        (item,) = judged(cases=(long,), opinions={TITLE.id: Opinion(verdict, "so it\nis")}).feedback.items
+        assert item.message.startswith(f"{start}a model says: so it is; it expects other data than came: assert")
+        assert len(item.message) <= MAX_MESSAGE
+
+
+def test_asked_is_about_each_failed_test_that_the_kit_says_nothing_of_once() -> None:
+    vouched = case("test_read.py::test_contacts", FAILED, stream="contacts")
+    run = report(cases=(TITLE, vouched, WRONG, TITLE, *WELL), **UNPROVEN)
+    assert unvouched(run, ()) == (TITLE, WRONG)
+    assert unvouched(run, ("deals",)) == (TITLE,), "its stream is left out"
+    named = TITLE.model_copy(update={"confirms": INCOMPLETE.id})
+    assert unvouched(report(checks=(*READ, INCOMPLETE), cases=(named,)), ()) == (), "the kit saw it fail, too"
+    assert unvouched(report(checks=(), cases=(TITLE,), proven=()), ()) == (), "the kit saw nothing work at all"
+
+
+# --- what the feedback says -----------------------------------------------------------------------
 
 
 def test_a_failed_check_names_its_stream_its_suspects_and_what_was_seen() -> None:
@@ -373,9 +454,10 @@ CASES = st.lists(
     unique_by=lambda each: each.id,
 )
 SOME = st.lists(st.sampled_from((*STREAMS, "unknown"))).map(tuple)
+OPINION = st.none() | st.builds(Opinion, st.sampled_from((INVALID, VALID_FAIL)), st.text(max_size=30))
 
 
-@given(CHECKS, CASES, SOME, SOME, SOME, st.dictionaries(PLACES, PLACES))
+@given(CHECKS, CASES, SOME, SOME, SOME, st.dictionaries(PLACES, PLACES), st.lists(OPINION, min_size=6, max_size=6))
 def test_whatever_is_reported_the_judgement_is_sound(
     checks: list[Check],
     cases: list[TestCase],
@@ -383,9 +465,20 @@ def test_whatever_is_reported_the_judgement_is_sound(
     unproven: tuple[str, ...],
     degraded: tuple[str, ...],
     parents: dict[str, str],
+    said: list[Opinion | None],
 ) -> None:
     run = report(checks=tuple(checks), cases=tuple(cases), proven=proven, unproven=unproven)
-    found = judge(run, STREAMS, degraded, parents=parents)
+    heard = {each.id: opinion for each, opinion in zip(cases, said, strict=False) if opinion}
+    found = judge(run, STREAMS, degraded, parents=parents, opinions=heard)
+    plain = judge(run, STREAMS, degraded, parents=parents)
+    asked = {each.id for each in unvouched(run, degraded)}
+    assert (found.proven, found.degraded) == (plain.proven, plain.degraded)
+    assert {item for item in plain.feedback.items if item.test not in asked} == {
+        item for item in found.feedback.items if item.test not in asked
+    }
+    for item in found.feedback.items:
+        if item.test in asked:
+            assert item.verdict is (heard[item.test].verdict if item.test in heard else VALID_FAIL)
     items = found.feedback.items
     blamed = [item.verdict for item in items]
     if run.failed_checks:
