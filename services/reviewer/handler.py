@@ -15,6 +15,7 @@ from contracts.pipeline import PipelineState
 from contracts.reports import Finding, ReviewReport, Severity, TestReport
 from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.claude.engine import model_for
 from infra.runtime.isolated import run_isolated
 from infra.runtime.toolchain import prepare_async
 from infra.runtime.trees import write_tree
@@ -38,8 +39,9 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
     code_ref = _required(job.state.code, "code")
     blueprint = await tools.artifacts.get(_required(job.state.blueprint, "blueprint"))
     tested = await tools.artifacts.get(_required(job.state.test_report, "test report"))
-    findings = await _findings(settings, job.state, blueprint, tested, workspace, tools)
+    measured = await _findings(settings, job.state, blueprint, tested, workspace, tools)
     known, proof = ApiBlueprint.model_validate_json(blueprint), TestReport.model_validate_json(tested)
+    findings = sorted([*measured, *await _of_a_model(job, known, proof, measured, workspace, tools)], key=_order)
     judgement = verdict.judge(findings, known, proof, min_score=settings.min_score)
     review = ReviewReport(
         code=code_ref.sha256,
@@ -80,6 +82,27 @@ async def _findings(
         typed = group.create_task(mypy_findings(workspace / "types", toolchain, warm_cache, settings))
         own = group.create_task(_own(arguments, settings))
     return sorted([*own.result(), *linted.result(), *typed.result()], key=_order)
+
+
+async def _of_a_model(
+    job: Job,
+    blueprint: ApiBlueprint,
+    report: TestReport,
+    measured: list[Finding],
+    workspace: Path,
+    tools: Tools,
+) -> list[Finding]:
+    """With the engine `claude` only: the rules leave nothing open that `auto` would have to ask about."""
+    model = model_for(job, tools, left=False)
+    if model is None:
+        return []
+    # Loaded where there is a model only: it costs every start otherwise.
+    from services.reviewer.claude import findings_of
+
+    await tools.progress("asking a model")
+    code = await tools.artifacts.get_tree(_required(job.state.code, "code"))
+    tests = await tools.artifacts.get_tree(_required(job.state.tests, "tests"))
+    return await findings_of(code, tests, blueprint, report, measured, model, workspace / "model")
 
 
 async def _own(arguments: tuple[object, ...], settings: Settings) -> list[Finding]:
