@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from contracts.artifacts import ArtifactRef
+from contracts.artifacts import ArtifactRef, Tree
 from contracts.base import Frozen
 from contracts.blueprint import ApiBlueprint
 from contracts.catalogue import CatalogueEntry
@@ -18,9 +18,11 @@ from contracts.reports import ReviewReport, TestReport
 from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.claude.engine import model_for
 from infra.runtime.toolchain import prepare_async
 from services.publisher.build import Distributions, build
 from services.publisher.package import check_evidence, distribution_name, merge, package_name
+from services.publisher.prose import Prose
 from services.publisher.settings import Settings
 from services.publisher.shelf import Shelf
 from services.publisher.trial import try_wheel
@@ -53,7 +55,8 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
     shelf = Shelf(settings.output_dir.absolute(), distribution)
     version = await asyncio.to_thread(shelf.reserve, state.id)
     code, tests = await tools.artifacts.get_tree(code_ref), await tools.artifacts.get_tree(tests_ref)
-    tree = merge(state.name, version, code, tests, report)
+    prose = await _prose(job, {**tests, **code}, report, review, workspace, tools)
+    tree = merge(state.name, version, code, tests, report, prose)
     await tools.progress(f"building {distribution} {version}")
     toolchain = await prepare_async()
     made = await build(tree, package, version, workspace, toolchain, settings)
@@ -76,6 +79,26 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
         await tools.progress(f"{shelf.shown.name} had been edited; the edited copy is kept as {kept.name}")
     await tools.progress(f"published {distribution} {version}")
     return ConnectorPublished(version=version, package=entry.package, wheel=entry.wheel, sdist=entry.sdist)
+
+
+async def _prose(
+    job: Job, package: Tree, report: TestReport, review: ReviewReport, workspace: Path, tools: Tools
+) -> Prose | None:
+    """A model's, with the engine `claude` only. A connector that is proven is worth more than its prose: where
+    there will be none, it is published without."""
+    try:
+        model = model_for(job, tools, left=False)
+        if model is None:
+            return None
+        # Loaded where there is a model only: it costs every start otherwise.
+        from services.publisher.claude import prose_of
+
+        await tools.progress("asking a model for the prose")
+        blueprint = await _model(ApiBlueprint, _required(job.state.blueprint, "blueprint"), tools)
+        return await prose_of(package, blueprint, report, review, model, workspace / "model")
+    except Permanent as error:
+        await tools.progress(f"publishing without a model's prose: {error.what}")
+        return None
 
 
 async def _entry(

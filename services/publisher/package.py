@@ -7,6 +7,7 @@ from contracts.conformance import CONFORMANCE_JSON, CONFORMANCE_PAGE, conformanc
 from contracts.errors import Permanent
 from contracts.reports import ReviewReport, TestReport, results_json
 from infra.runtime.conformance_page import page
+from services.publisher.prose import Prose, with_prose
 from services.publisher.versions import stamp
 
 RESULTS = "tests/test_results.json"
@@ -22,8 +23,10 @@ def package_name(name: str) -> str:
     return distribution_name(name).replace("-", "_")
 
 
-def merge(name: str, version: str, code: Tree, tests: Tree, report: TestReport) -> dict[str, bytes]:
-    """The tree that is published.
+def merge(
+    name: str, version: str, code: Tree, tests: Tree, report: TestReport, prose: Prose | None = None
+) -> dict[str, bytes]:
+    """The tree that is published. ``prose`` is put into its papers.
 
     Raises:
         Permanent: code and tests claim the same place, or a place states no version.
@@ -38,7 +41,8 @@ def merge(name: str, version: str, code: Tree, tests: Tree, report: TestReport) 
         CONFORMANCE_JSON: judged.encode(),
         CONFORMANCE_PAGE: page(judged),
     }
-    return {**stamp(code, package_name(name), version), **tests, **results}
+    said = with_prose(code, prose) if prose else code
+    return {**stamp(said, package_name(name), version), **tests, **results}
 
 
 def check_evidence(code_sha256: str, tests_sha256: str, report: TestReport, review: ReviewReport) -> None:
