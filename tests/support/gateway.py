@@ -10,34 +10,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-import uvicorn
 
 from gateway.app import create_app
 from gateway.settings import Settings
 from infra.runtime.settings import BusSettings
+from tests.support.asgi import listening
 
 
 @asynccontextmanager
 async def running_gateway(settings: Settings, bus_settings: BusSettings) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a gateway that is connected to the bus."""
     app = create_app(settings, bus_settings)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        while not server.started:
-            await asyncio.sleep(0.005)
-            if serving.done():
-                serving.result()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
-            async with asyncio.timeout(10):
-                while app.state.backend._parts is None:
-                    await asyncio.sleep(0.005)
-            yield client
-    finally:
-        server.should_exit = True
-        await serving
+    async with (
+        listening(app) as url,
+        httpx2.AsyncClient(base_url=url, timeout=20, trust_env=False) as client,
+    ):
+        async with asyncio.timeout(10):
+            while app.state.backend._parts is None:
+                await asyncio.sleep(0.005)
+        yield client
 
 
 @dataclass(frozen=True)
