@@ -1,6 +1,6 @@
 # Everything a person does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format bench corpus chaos clean
+.PHONY: help setup demo test test-all lint format bench corpus evals chaos clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,6 +49,10 @@ bench: setup ## Speed, memory and size beside the peers; BENCH='extraction spec'
 
 corpus: setup ## All documents of CORPUS_DIR through the real pipeline, and the scoreboard (~10 minutes)
 	$(BIN)/python -m tests.corpus
+
+evals: setup ## A real model (needs a key) on twenty real APIs; EVALS_BUDGET_USD=100, RECORD=name, REPLAY=name, EVALS='--withheld'
+	$(BIN)/python -m tests.evals $(if $(EVALS_BUDGET_USD),--budget-usd $(EVALS_BUDGET_USD)) \
+		$(if $(RECORD),--record $(RECORD)) $(if $(REPLAY),--replay $(REPLAY)) $(EVALS)
 
 chaos: setup ## 200 pipelines while everything is killed at random; SEED=N repeats a run (under 10 minutes)
 	$(BIN)/python -m tests.chaos --pipelines 200 $(if $(SEED),--seed $(SEED))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,20 +64,24 @@ class Gateway:
         engine: str,
         answers: Path | None = None,
         approval: str = "none",
+        policy: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """``POST /generate``; returns its answer (``pipeline_id``, ``links``). ``answers``: a HAR file.
+        """``POST /generate``; returns its answer (``pipeline_id``, ``links``). ``answers``: a HAR file. ``policy``:
+        those of its fields that are not to be the default.
 
         Raises:
             Rejected: the gateway's problem, in its words.
         """
-        fields = {"connector_name": name, "connector_type": "source", "engine": engine, "approval": approval}
+        fields = {"connector_name": name, "connector_type": "source", "engine": engine}
+        wanted = {"approval": approval, **(policy or {})}
         if spec_url is not None:
             fields["spec_url"] = spec_url
         given = {"document": document, "answers": answers}
         files = {part: (path.name, path.read_bytes()) for part, path in given.items() if path is not None}
         if files:
-            return _answer(await self._http.post("/generate", data=fields, files=files))
-        return _answer(await self._http.post("/generate", json=fields))
+            form = {**fields, "policy": json.dumps(wanted)}
+            return _answer(await self._http.post("/generate", data=form, files=files))
+        return _answer(await self._http.post("/generate", json={**fields, "policy": wanted}))
 
     async def read(self, path: str, model: type[M], **given: object) -> M:
         """``GET path`` as a ``model``; of ``given``, parameters that are ``None`` are left out.

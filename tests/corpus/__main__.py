@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,21 +20,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from contracts.errors import ConnectorsError
-from infra.cli.client import Gateway
-from infra.runtime.stack import StackConfig, running_stack
 from tests.corpus import board
 from tests.corpus.compare import Answer, compare
 from tests.corpus.folder import ROOT, chosen, documents, truths
-from tests.corpus.runs import Run, offered, pipeline, research
+from tests.corpus.runs import Order, Run, Site, offered, on_a_stack, pipeline, research
 from tests.corpus.truth import read
-
-WIDTH = 160
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when every document was published (or, with ``--research-only``, researched)."""
     options = _options(argv)
-    console, err = _console(), Console(stderr=True, highlight=False)
+    console, err = board.wide(), Console(stderr=True, highlight=False)
     try:
         picked = chosen(documents(), options.only)
         scored = chosen(truths(), options.truth, but=options.hold_out)
@@ -59,12 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = {"runs": [asdict(run) for run in runs], "answers": [asdict(answer) for answer in answers]}
         options.json.write_text(json.dumps(told, indent=2) + "\n")
     return 0 if all(run.outcome in ("success", "partial", "researched") for run in runs) else 1
-
-
-def _console() -> Console:
-    """As wide as the terminal; wide enough for the tables where there is none."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -97,23 +86,10 @@ def _researched(
 
 
 async def _piped(picked: dict[str, Path], at_a_time: int, timeout_s: float, err: Console) -> list[Run]:
-    """Every document through a stack of its own, on free ports, with its data in a temporary folder."""
+    async def one(name: str, path: Path, site: Site) -> Run:
+        return await pipeline(name, path, site, board.sayer(err), Order(timeout_s=timeout_s))
 
-    def say(line: str) -> None:
-        err.print(line[:300], style="dim", markup=False, soft_wrap=True)
-
-    slots = asyncio.Semaphore(at_a_time)
-    with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
-        config = StackConfig.at(Path(folder) / "data", Path(folder) / "output", port=0)
-        async with running_stack(config) as stack, Gateway(stack.url) as gateway:
-
-            async def one(name: str, path: Path) -> Run:
-                async with slots:
-                    run = await pipeline(name, path, gateway, config.output, timeout_s, say)
-                say(f"{name}: {run.outcome} after {run.seconds:.1f} s, {run.proven}/{run.total} read completely")
-                return run
-
-            return list(await asyncio.gather(*(one(name, path) for name, path in picked.items())))
+    return await on_a_stack(picked, one, at_a_time=at_a_time)
 
 
 if __name__ == "__main__":

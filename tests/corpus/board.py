@@ -9,10 +9,26 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.corpus.compare import Answer, Fact
-from tests.corpus.runs import Run
+from tests.corpus.runs import Run, Say
 from tests.corpus.score import DLT, GOAL_HIGH_RIGHT, GOAL_RIGHT_HIGH, GOALS, HIGH, Tally, calibration, tally
 
-_STYLE = {"success": "green", "researched": "green", "partial": "yellow"}
+WIDTH = 160
+STYLE = {"success": "green", "researched": "green", "partial": "yellow"}
+
+
+def wide() -> Console:
+    """As wide as the terminal; wide enough for the tables where there is none."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def sayer(console: Console) -> Say:
+    """Tells there what happens, while it does."""
+    return lambda line: console.print(line[:300], style="dim", markup=False, soft_wrap=True)
+
+
+def styled(outcome: str) -> str:
+    return f"[{STYLE.get(outcome, 'red')}]{outcome}[/]"
 
 
 def show_runs(runs: Sequence[Run], console: Console, *, whole: bool) -> None:
@@ -24,12 +40,11 @@ def show_runs(runs: Sequence[Run], console: Console, *, whole: bool) -> None:
     )
     table = Table("document", *told, "why not", box=None, header_style="bold")
     for run in runs:
-        outcome = f"[{_STYLE.get(run.outcome, 'red')}]{run.outcome}[/]"
         proven = [f"{run.proven}/{run.total}"] if whole else []
         counts = [str(run.streams), str(run.gaps), *proven, f"{run.seconds:.1f}"]
-        table.add_row(run.document, outcome, *counts, escape(_why_not(run)))
+        table.add_row(run.document, styled(run.outcome), *counts, escape(why_not(run)))
     console.print(table)
-    published = [run for run in runs if run.outcome in _STYLE]
+    published = [run for run in runs if run.outcome in STYLE]
     line = f"{len(published)} of {len(runs)} documents, {sum(run.streams for run in runs)} streams"
     if whole:
         line += f", {sum(run.proven for run in runs)} of {sum(run.total for run in runs)} read completely"
@@ -37,7 +52,7 @@ def show_runs(runs: Sequence[Run], console: Console, *, whole: bool) -> None:
     console.print(f"[bold]{line}[/], {sum(run.seconds for run in runs):.0f} s\n")
 
 
-def _why_not(run: Run) -> str:
+def why_not(run: Run) -> str:
     return "; ".join(part for part in (run.reason, ", ".join(run.unproven)) if part)
 
 

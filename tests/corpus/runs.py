@@ -1,13 +1,15 @@
-"""One document through the real pipeline, or through research alone."""
+"""Documents through the real pipeline, or through research alone."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -18,22 +20,45 @@ from contracts.pipeline import PipelineState, evolve
 from infra.cli.client import Gateway
 from infra.cli.describe import describe
 from infra.runtime.documents import load
+from infra.runtime.stack import StackConfig, running_stack
 from services.research.openapi.engine import infer
 from tests.corpus.compare import Offered
 from tests.corpus.truth import place
 
 Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a connector is asked for. ``withheld``: without the document, so that research has to find out by itself
+    what the API is. ``policy`` as in a submit."""
+
+    engine: Engine = Engine.OFFLINE
+    withheld: bool = False
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float = 1800
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where pipelines run: the gateway, and where it publishes."""
+
+    gateway: Gateway
+    output: Path
 
 
 @dataclass(frozen=True)
 class Run:
     """What came of a document. ``outcome`` is the pipeline's status, or ``researched`` where research alone was
     asked for; ``reason`` why it was not published, or not in full. ``proven`` of ``total`` streams were read
-    completely; ``unproven`` says why not, by stream. Seconds are wall clock."""
+    completely; ``unproven`` says why not, by stream. Seconds are wall clock. ``pipeline`` is its id, if it came to
+    one."""
 
     document: str
     outcome: str
     seconds: float
+    pipeline: str = ""
     reason: str = ""
     streams: int = 0
     gaps: int = 0
@@ -66,29 +91,64 @@ def offered(document: str, path: Path) -> Offered:
     }
 
 
-async def pipeline(document: str, path: Path, gateway: Gateway, output: Path, timeout_s: float, say: Say) -> Run:
-    """The whole pipeline, from the submit to its last fact; cancelled after ``timeout_s``."""
+async def on_a_stack(
+    picked: Mapping[str, Path],
+    one: Callable[[str, Path, Site], Awaitable[T]],
+    *,
+    at_a_time: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> list[T]:
+    """What comes of ``one`` for every document, on a stack of their own: on free ports, with its data in a
+    temporary folder. ``environment`` is added to that of its services."""
+    slots = asyncio.Semaphore(at_a_time)
+    with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
+        config = StackConfig.at(Path(folder) / "data", Path(folder) / "output", port=0)
+        config = replace(config, environment=environment or {})
+        async with running_stack(config) as stack, Gateway(stack.url) as gateway:
+            site = Site(gateway, config.output)
+
+            async def in_turn(document: str, path: Path) -> T:
+                async with slots:
+                    return await one(document, path, site)
+
+            return list(await asyncio.gather(*(in_turn(document, path) for document, path in picked.items())))
+
+
+async def pipeline(document: str, path: Path, site: Site, say: Say, order: Order = Order()) -> Run:
+    """The whole pipeline, from the submit to its last fact; cancelled after the order's time. What it asks a person
+    for is denied: nobody is there."""
     began = time.monotonic()
     states = [PipelineState()]
-    live = ""
     reason = ""
     try:
-        async with asyncio.timeout(timeout_s):
-            accepted = await gateway.generate(
-                connector_name(document), document=path, spec_url=None, engine=Engine.OFFLINE
+        async with asyncio.timeout(order.timeout_s):
+            accepted = await site.gateway.generate(
+                connector_name(document),
+                document=None if order.withheld else path,
+                spec_url=None,
+                engine=order.engine,
+                policy=order.policy,
             )
-            live = accepted["links"]["live"]
-            async for message in gateway.follow(live):
+            async for message in site.gateway.follow(accepted["links"]["live"]):
                 if message.fact is not None:
                     states.append(evolve(states[-1], message.fact))
                     line = describe(message.fact.fact())
                     say(f"{document}: {line.actor} {line.text}")
+                    if states[-1].approval == message.fact.id:
+                        await _deny(site.gateway, states[-1])
     except ConnectorsError as error:
         reason = str(error)
     except TimeoutError:
-        reason = f"it had not ended after {timeout_s:.0f} s"
-        await _cancel(gateway, states[-1].id)
-    return _told(document, states[-1], time.monotonic() - began, reason, output)
+        reason = f"it had not ended after {order.timeout_s:.0f} s"
+        await _cancel(site.gateway, states[-1].id)
+    run = _told(document, states[-1], time.monotonic() - began, reason, site.output)
+    say(f"{document}: {run.outcome} after {run.seconds:.1f} s, {run.proven}/{run.total} read completely")
+    return run
+
+
+async def _deny(gateway: Gateway, state: PipelineState) -> None:
+    answer = {"request": state.approval, "decision": "denied", "reason": "nobody is here to grant it"}
+    await gateway.post(f"/pipelines/{state.id}/approval", answer)
 
 
 async def _cancel(gateway: Gateway, pipeline_id: str) -> None:
@@ -106,6 +166,7 @@ def _told(document: str, state: PipelineState, seconds: float, reason: str, outp
         document=document,
         outcome="failed" if reason else state.status.value,
         seconds=seconds,
+        pipeline=state.id,
         reason=reason or state.reason or "",
         streams=state.streams,
         gaps=state.gaps,

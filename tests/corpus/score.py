@@ -38,9 +38,10 @@ class Tally:
         return self.right + self.wrong + self.gap
 
 
-def tally(answers: Iterable[Answer], fact: Fact, *, declared: bool | None = None) -> Tally:
-    """Count the answers about ``fact``; ``declared``: only those that the document states, or only the others."""
-    verdicts = [a.verdict for a in answers if a.fact is fact and declared in (None, a.declared)]
+def tally(answers: Iterable[Answer], fact: Fact | None = None, *, declared: bool | None = None) -> Tally:
+    """Count the answers about ``fact`` (``None``: about all); ``declared``: only those that the document states, or
+    only the others."""
+    verdicts = [a.verdict for a in answers if fact in (None, a.fact) and declared in (None, a.declared)]
     return Tally(verdicts.count("right"), verdicts.count("wrong"), verdicts.count("gap"))
 
 
