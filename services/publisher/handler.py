@@ -18,6 +18,7 @@ from contracts.reports import ReviewReport, TestReport
 from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
 from infra.runtime.toolchain import prepare_async
 from services.publisher.build import Distributions, build
@@ -34,7 +35,7 @@ M = TypeVar("M", bound=Frozen)
 
 
 def agent(settings: Settings) -> Agent:
-    return Agent(Service.PUBLISHER, partial(_run, settings))
+    return Agent(Service.PUBLISHER, partial(_run, settings), models=announced_models(Service.PUBLISHER))
 
 
 async def run(job: Job, workspace: Path, tools: Tools) -> Fact:

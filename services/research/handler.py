@@ -13,6 +13,7 @@ from contracts.events import ResearchCompleted
 from contracts.pipeline import PipelineState
 from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
 from infra.runtime.documents import FetchPolicy, fetch
 from infra.runtime.isolated import run_isolated
@@ -22,7 +23,7 @@ from services.research.study import Refutation, study
 
 def agent(settings: Settings) -> Agent:
     """The service as the loop knows it."""
-    return Agent(service=Service.RESEARCH, run=partial(run, settings=settings))
+    return Agent(Service.RESEARCH, partial(run, settings=settings), models=announced_models(Service.RESEARCH))
 
 
 async def run(job: Job, workspace: Path, tools: Tools, settings: Settings | None = None) -> ResearchCompleted:

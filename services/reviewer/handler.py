@@ -15,6 +15,7 @@ from contracts.pipeline import PipelineState
 from contracts.reports import Finding, ReviewReport, Severity, TestReport
 from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
 from infra.runtime.isolated import run_isolated
 from infra.runtime.toolchain import prepare_async
@@ -27,7 +28,7 @@ from services.reviewer.warm_types import warm_types
 
 
 def agent(settings: Settings) -> Agent:
-    return Agent(Service.REVIEWER, partial(_run, settings))
+    return Agent(Service.REVIEWER, partial(_run, settings), models=announced_models(Service.REVIEWER))
 
 
 async def run(job: Job, workspace: Path, tools: Tools) -> Fact:

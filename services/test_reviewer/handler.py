@@ -14,6 +14,7 @@ from contracts.pipeline import PipelineState
 from contracts.reports import TestReport
 from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
 from services.test_reviewer.judge import Judgement, Opinion, judge, unvouched
 from services.test_reviewer.settings import Settings
@@ -21,7 +22,7 @@ from services.test_reviewer.settings import Settings
 
 def agent(settings: Settings) -> Agent:
     """``settings`` has nothing yet that a verdict could depend on."""
-    return Agent(Service.TEST_REVIEWER, run)
+    return Agent(Service.TEST_REVIEWER, run, models=announced_models(Service.TEST_REVIEWER))
 
 
 async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
