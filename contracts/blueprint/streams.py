@@ -128,6 +128,11 @@ class ApiBlueprint(Frozen):
     omitted: tuple[Gap, ...] = ()
     sources: tuple[Source, ...] = ()
 
+    @property
+    def package(self) -> str:
+        """The Python package of its connector."""
+        return f"source_{self.name.replace('-', '_')}"
+
 
 Choices = Mapping[str, int]
 """Option key -> rank of the option taken; absent means 0, the best."""

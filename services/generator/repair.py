@@ -18,11 +18,13 @@ _OF_THE_API = ("auth", "base_url", "rate_limit")
 
 @dataclass(frozen=True)
 class Repair:
-    """``steps`` says in words what was changed, or that nothing could be."""
+    """``steps`` says in words what was changed, or that nothing could be; ``left`` are those of them that mend
+    nothing: a model may know more."""
 
     choices: dict[str, int]
     degraded: frozenset[str]
     steps: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
 
 def repair(
@@ -40,6 +42,7 @@ def repair(
     settled = {**choices}
     dropped = set(degraded)
     steps: list[str] = []
+    left: list[str] = []
     blamed = _blamed(feedback, mode)
     if None in blamed:
         steps += _advance_api(blueprint, settled, blamed[None])
@@ -50,11 +53,14 @@ def repair(
             steps.append(step)
         elif mode is GeneratorMode.FIX:
             dropped.add(stream.name)
-            steps.append(f"{stream.name}: left out, no alternative is left")
+            left.append(f"{stream.name}: left out, no alternative is left")
+    if not steps and not left:
+        left.append("nothing can be changed: no alternative is left for what the feedback names")
     return Repair(
         choices={key: rank for key, rank in sorted(settled.items()) if rank},
         degraded=frozenset(dropped),
-        steps=tuple(steps) or ("nothing can be changed: no alternative is left for what the feedback names",),
+        steps=(*steps, *left),
+        left=tuple(left),
     )
 
 

@@ -11,7 +11,14 @@ MIB = 1024 * 1024
 class Settings(BaseSettings):
     """``CONNECTORS_GENERATOR_...``"""
 
-    model_config = SettingsConfigDict(env_prefix="CONNECTORS_GENERATOR_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CONNECTORS_GENERATOR_", extra="ignore", frozen=True, populate_by_name=True
+    )
 
     compile_timeout_s: float = Field(default=60, gt=0, description="for one blueprint")
     compile_memory_bytes: int = Field(default=2048 * MIB, gt=0, description="for one blueprint")
+    allow_unconfined_code: bool = Field(
+        default=False,
+        validation_alias="CONNECTORS_ALLOW_UNCONFINED_CODE",
+        description="run what a model wrote where it cannot be confined",
+    )

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from contracts.blueprint import ApiBlueprint, Binding, Parent, Request, Selector
-from contracts.errors import Permanent
 from contracts.events import GeneratorMode, Verdict
 from contracts.reports import Feedback, FeedbackList
 from services.generator.repair import repair
@@ -109,8 +106,18 @@ def test_children_of_a_degraded_stream_are_named_too() -> None:
     assert "kid: left out, its parent other is not in the connector" in made["steps"]
 
 
-def test_no_stream_left_is_permanent() -> None:
+def test_no_stream_left_is_told_instead_of_a_tree() -> None:
     only = blueprint(stream("other")).model_dump_json().encode()
     items = FeedbackList(items=(blame("other"),)).model_dump_json().encode()
-    with pytest.raises(Permanent, match="every stream of small-crm failed"):
-        generate(only, "FIX", {}, (), items)
+    made = generate(only, "FIX", {}, (), items)
+    assert made["tree"] == {}
+    assert "every stream of small-crm failed" in made["hopeless"]
+
+
+def test_what_is_left_for_a_model_is_what_no_alternative_mends() -> None:
+    both = repair(known("other"), {}, frozenset(), [blame("things"), blame("other")])
+    assert both.left == ("other: left out, no alternative is left",)
+    assert repair(known(), {}, frozenset(), [blame("things")]).left == ()
+    nothing = repair(known(), {}, frozenset(), [blame(None)], GeneratorMode.IMPROVE)
+    assert nothing.left == nothing.steps
+    assert nothing.left[0].startswith("nothing can be changed")

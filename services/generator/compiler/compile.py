@@ -100,7 +100,7 @@ def _context(blueprint: ApiBlueprint, choices: Choices, chosen: tuple[Chosen, ..
     limit = taken(blueprint.rate_limit, "rate_limit", choices)
     return {
         "connector": f"source-{blueprint.name}",
-        "package": f"source_{blueprint.name.replace('-', '_')}",
+        "package": blueprint.package,
         "definition_id": str(uuid.uuid5(_NAMESPACE, blueprint.name)),
         "title": blueprint.title or blueprint.name,
         "version": VERSION,
