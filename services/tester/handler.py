@@ -16,9 +16,12 @@ from contracts.reports import Feedback, FeedbackList, Outcome, TestReport
 from contracts.services import Service
 from contracts.simulation import SimulatedApi
 from infra.runtime.agent import Agent, Artifacts, Job, Tools
+from infra.runtime.claude.engine import model_for
 from infra.runtime.toolchain import prepare_async
+from services.tester.confinement import check_confined
+from services.tester.package_tests.by_model import is_by_model
 from services.tester.settings import Settings
-from services.tester.work import Package, examine
+from services.tester.work import Author, Package, examine
 
 
 def agent(settings: Settings) -> Agent:
@@ -40,8 +43,18 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
     state, mode = job.state, TesterMode(job.task.mode or TesterMode.GENERATE)
     code, fixtures = _required(state.code, "code"), _required(state.fixtures, "simulated API")
     package = await _loaded(state, mode, job.task.feedback or state.feedback, tools.artifacts)
+    if state.code_by_model or any(map(is_by_model, package.tests)):
+        await check_confined(settings)
     python = (await prepare_async()).python
-    tested = await examine(package, mode, workspace=workspace, python=python, settings=settings, say=tools.progress)
+    tested = await examine(
+        package,
+        mode,
+        workspace=workspace,
+        python=python,
+        settings=settings,
+        say=tools.progress,
+        author=_author(settings, job, package, workspace, tools),
+    )
     tests = await tools.artifacts.put_tree(tested.tests)
     report = TestReport(
         mode=mode,
@@ -59,6 +72,19 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
     proven = sum(proof.proven for proof in tested.streams)
     await tools.progress(f"{proven} of {len(tested.streams)} streams read completely")
     return await _answer(report, code, fixtures, tests, tools.artifacts)
+
+
+def _author(settings: Settings, job: Job, package: Package, workspace: Path, tools: Tools) -> Author | None:
+    """A model that adds tests of its own; none where only those that there are run again.
+
+    Raises:
+        Permanent: the pipeline wants a model, and there is none.
+    """
+    if job.task.mode == TesterMode.RERUN or model_for(job, tools, left=True) is None:
+        return None
+    from services.tester import claude  # where no model works nothing of it is loaded
+
+    return claude.author(settings, job, package, workspace, tools)
 
 
 async def _answer(

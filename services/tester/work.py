@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -37,7 +37,7 @@ from services.tester.conformance.binding import renames_of, with_names
 from services.tester.naming import configured, fields_of
 from services.tester.package_tests.cases import read_ledger
 from services.tester.package_tests.fix import rewrite
-from services.tester.package_tests.run import LIMITS, run_tests
+from services.tester.package_tests.run import LIMITS, run_all
 from services.tester.package_tests.write import Material, concessions_of, write_tests
 from services.tester.publication import for_publication
 from services.tester.settings import Settings
@@ -45,6 +45,9 @@ from services.tester.settings import Settings
 FULL_FACTOR = 10
 MAX_API_BYTES = 4 * 1024 * 1024
 COMPILE = Limits(wall_s=30, cpu_s=30)
+
+Author = Callable[[Tree], Awaitable[Tree]]
+"""Adds to the tests that we wrote, or repaired, those of a model."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Package:
 
     @property
     def module(self) -> str:
-        return f"source_{self.blueprint.name.replace('-', '_')}"
+        return self.blueprint.package
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,25 @@ class Tested:
 
 
 async def examine(
-    package: Package, mode: TesterMode, *, workspace: Path, python: Path, settings: Settings, say: Say
+    package: Package,
+    mode: TesterMode,
+    *,
+    workspace: Path,
+    python: Path,
+    settings: Settings,
+    say: Say,
+    author: Author | None = None,
 ) -> Tested:
     """Judge ``package`` with the kit and run its tests, both in the sandbox and at the same time.
 
     Args:
         workspace: an empty folder.
         python: the interpreter of a toolchain: it has what the connector and its tests need.
+        author: asked once our tests are there, which is not if the connector has no specification.
 
     Raises:
         Transient: the sandbox does not work.
+        Permanent, BudgetReached: as ``author``.
     """
     isolation = await sandbox.probe()
     api, known, gaps = await asyncio.to_thread(knowledge_of, package)
@@ -115,9 +127,19 @@ async def examine(
         try:
             material = Material(package.module, spec, api, known) if spec is not None else None
             tests = await asyncio.to_thread(_tests_for, package, mode, material)
+            if author is not None and material is not None:
+                tests = await author(tests)
             tests = {**tests, **await asyncio.to_thread(_published, api, known)}
             await say(f"running {sum(path.startswith('tests/test_') for path in tests)} files of tests")
-            cases = await _run(package, tests, workspace, python, settings, isolation)
+            cases = await run_all(
+                package.code,
+                tests,
+                workspace / "package",
+                python,
+                replace(LIMITS, wall_s=settings.tests_timeout_s, cpu_s=int(settings.tests_timeout_s) + 1),
+                isolation=isolation,
+                streams=known.streams,
+            )
             judgement: Judgement = await judging
         finally:
             judging.cancel()
@@ -186,18 +208,6 @@ def _still_apply(tests: Tree, written: Tree) -> bool:
     """Whether the tests that there are can judge the new code: all of them would be written today, too. Those of a
     stream that was left out, or of a field that is gone, would fail by their own fault."""
     return bool(tests) and read_ledger(tests).cases.keys() <= read_ledger(written).cases.keys()
-
-
-async def _run(
-    package: Package, tests: Tree, workspace: Path, python: Path, settings: Settings, isolation: Isolation
-) -> tuple[TestCase, ...]:
-    """Run ``tests`` merged with the code in a folder that has never held a result."""
-    if not any(path.startswith("tests/test_") for path in tests):
-        return ()
-    folder = workspace / "package"
-    await asyncio.to_thread(write_tree, folder, {**package.code, **tests})
-    limits = replace(LIMITS, wall_s=settings.tests_timeout_s, cpu_s=int(settings.tests_timeout_s) + 1)
-    return await run_tests(folder, python, limits, isolation=isolation)
 
 
 async def _precompile(folder: Path, package: Package, python: Path, isolation: Isolation) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from contracts.artifacts import Tree
 from contracts.reports import Isolation, Outcome, TestCase
 from infra.runtime import sandbox
 from infra.runtime.sandbox import Limits, Report
+from infra.runtime.trees import write_tree
+from services.tester.package_tests.by_model import apart, their_cases
 from services.tester.package_tests.cases import CASES, Case, read_ledger
 from services.tester.package_tests.parse import BadResult, Result, parse
 
@@ -19,6 +22,38 @@ ALL_WELL = (0, 1)
 
 _LAST_WORDS = 600
 _INI = b"[pytest]\n"
+
+
+async def run_all(
+    code: Tree,
+    tests: Tree,
+    folder: Path,
+    python: Path,
+    limits: Limits = LIMITS,
+    *,
+    isolation: Isolation | None = None,
+    streams: Collection[str] = (),
+) -> tuple[TestCase, ...]:
+    """Run ``tests`` merged with ``code``: ours, then a model's in a process and a copy of their own.
+
+    Args:
+        folder: an empty folder; results of before are in none of those that are made in it.
+        streams: those that a test may be about.
+
+    Raises:
+        Transient: the sandbox did not start.
+    """
+    plain = {path: content for path, content in code.items() if not path.startswith("tests/")}
+
+    async def run(part: Tree, name: str) -> tuple[TestCase, ...]:
+        if not any(path.startswith("tests/test_") for path in part):
+            return ()
+        await asyncio.to_thread(write_tree, folder / name, {**plain, **part})
+        return await run_tests(folder / name, python, limits, isolation=isolation)
+
+    ours, theirs = apart(tests)
+    cases = await run(ours, "ours")
+    return (*cases, *their_cases(await run(theirs, "by-model"), theirs, streams)) if theirs else cases
 
 
 async def run_tests(
