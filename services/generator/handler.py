@@ -10,6 +10,7 @@ from contracts.errors import Permanent
 from contracts.events import ConnectorGenerated, Fact, GeneratorMode
 from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
 from infra.runtime.isolated import run_isolated
 from services.generator.settings import Settings
@@ -22,7 +23,7 @@ _EDITED = (
 
 
 def agent(settings: Settings) -> Agent:
-    return Agent(Service.GENERATOR, partial(_run, settings))
+    return Agent(Service.GENERATOR, partial(_run, settings), models=announced_models(Service.GENERATOR))
 
 
 async def run(job: Job, workspace: Path, tools: Tools) -> Fact:

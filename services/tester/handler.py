@@ -16,6 +16,7 @@ from contracts.reports import Feedback, FeedbackList, Outcome, TestReport
 from contracts.services import Service
 from contracts.simulation import SimulatedApi
 from infra.runtime.agent import Agent, Artifacts, Job, Tools
+from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
 from infra.runtime.toolchain import prepare_async
 from services.tester.confinement import check_confined
@@ -25,7 +26,7 @@ from services.tester.work import Author, Package, examine
 
 
 def agent(settings: Settings) -> Agent:
-    return Agent(Service.TESTER, partial(_run, settings))
+    return Agent(Service.TESTER, partial(_run, settings), models=announced_models(Service.TESTER))
 
 
 async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
