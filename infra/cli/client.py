@@ -63,7 +63,6 @@ class Gateway:
         spec_url: str | None,
         engine: str,
         answers: Path | None = None,
-        approval: str = "none",
         policy: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """``POST /generate``; returns its answer (``pipeline_id``, ``links``). ``answers``: a HAR file. ``policy``:
@@ -73,7 +72,7 @@ class Gateway:
             Rejected: the gateway's problem, in its words.
         """
         fields = {"connector_name": name, "connector_type": "source", "engine": engine}
-        wanted = {"approval": approval, **(policy or {})}
+        wanted = dict(policy or {})
         if spec_url is not None:
             fields["spec_url"] = spec_url
         given = {"document": document, "answers": answers}

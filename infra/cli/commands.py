@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,16 +23,16 @@ async def generate(
     spec: str | None,
     answers: Path | None,
     engine: Engine,
-    approval: str,
+    policy: Mapping[str, Any],
     url: str | None,
     data: Path,
     output: Path,
     console: Console,
 ) -> int:
-    """0 when something was published (in full or in part)."""
+    """0 when something was published (in full or in part). ``policy``: what differs from the default."""
     config = StackConfig.at(data, output)
     async with generation.gateway(url, config, console) as client:
-        state = await generation.generate(name, spec, engine, client, console, answers, approval)
+        state = await generation.generate(name, spec, engine, client, console, answers, policy)
         if state.status not in (Status.SUCCESS, Status.PARTIAL):
             return 1
         console.print(

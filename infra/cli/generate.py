@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -97,13 +98,13 @@ async def generate(
     client: Gateway,
     console: Console,
     answers: Path | None = None,
-    approval: str = "none",
+    policy: Mapping[str, Any] | None = None,
 ) -> PipelineState:
     """Submit ``source`` (a file or a URL) as connector ``name``, with recorded ``answers`` of the API if there are
-    any, and watch the pipeline to its end, which waits for a person if ``approval`` is ``required``."""
+    any, and those fields of the ``policy`` that are not to be the default; watch the pipeline to its end."""
     document, spec_url = split_source(source)
     accepted = await client.generate(
-        name, document=document, spec_url=spec_url, engine=engine, answers=recording(answers), approval=approval
+        name, document=document, spec_url=spec_url, engine=engine, answers=recording(answers), policy=policy
     )
     console.print(f"[bold]source-{name}[/]  pipeline {accepted['pipeline_id']}", soft_wrap=True)
     return await watch(client, accepted["links"]["live"], console)

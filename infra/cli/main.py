@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from contracts.events import Engine
+from contracts.policy import Policy
 from contracts.services import AGENTS, Service
 from infra.cli import operations, past, pipeline_commands
 from infra.cli.shell import DATA, OUTPUT, Answers, Data, Output, err, out, run
@@ -60,6 +61,9 @@ def generate(
     approval: Annotated[
         Literal["none", "required"], typer.Option(help="Whether a person is asked before it is published.")
     ] = "none",
+    budget_usd: Annotated[
+        float, typer.Option(min=0, help="What turns with a model may cost before a person is asked.")
+    ] = Policy().budget_usd,
     url: Annotated[
         str | None,
         typer.Option(envvar="CONNECTORS_URL", help="The gateway of a running stack.", show_default=False),
@@ -69,13 +73,17 @@ def generate(
 ) -> None:
     """Build a connector from an API's document and watch it being built.
 
-    Uses the stack on port 8002 (or at --url) and, if none answers, starts one for the while.
+    Uses the stack on port 8002 (or at --url) and, if none answers, starts one for the while. Without a document a
+    model reads the web for one: set ANTHROPIC_API_KEY.
 
     Example: `connectors generate petstore --spec petstore.yaml`
+
+    Example: `connectors generate hubspot --budget-usd 5`
     """
     from infra.cli.commands import generate as main
 
-    run(main(name, spec, answers, engine, approval, url, data, output, out))
+    policy = {"approval": approval, "budget_usd": budget_usd}
+    run(main(name, spec, answers, engine, policy, url, data, output, out))
 
 
 @app.command("run")
