@@ -10,10 +10,10 @@ import pytest
 
 from contracts import subjects
 from contracts.artifacts import ArtifactRef
-from contracts.events import AgentFailed, Fact, ResearchCompleted
+from contracts.events import AgentFailed, Fact, PipelineForked, ResearchCompleted
 from contracts.services import Service
 from contracts.turns import Account, Effect, Reply
-from infra.runtime import logs
+from infra.runtime import clock, logs
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.bus import Bus, connect
 from infra.runtime.claude.accounts import BusAccounts, Till
@@ -26,7 +26,8 @@ from infra.runtime.service import running
 from infra.runtime.settings import BusSettings
 from tests.support.claude import PIPELINE, Done
 from tests.support.claude_server import KEY, by_turn, call, outcome, serving
-from tests.support.nats import fact_of, submit
+from tests.support.graph import routing
+from tests.support.nats import append, fact_of, submit
 
 REQUEST = "a" * 64
 
@@ -114,6 +115,32 @@ async def test_an_agent_goes_on_with_its_turns_after_its_process_ended(
     assert account.total.cost_usd == pytest.approx(sum(reply.cost_usd for reply in replies))
     await _key_is_nowhere(bus, capfd.readouterr())
     assert KEY not in str([request.body for request in server.requests])
+
+
+async def test_a_fork_goes_on_with_the_recorded_turns_and_pays_nothing(
+    bus: Bus, nats_server: NatsServer, bus_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
+        assert tools.model is not None
+        asked = Brief(system="research", task="Go.", outcome=Done, tools=("write",))
+        await tools.model.converse(asked, workspace)
+        ref = await tools.artifacts.put((workspace / "a.txt").read_bytes(), "text/plain")
+        return ResearchCompleted(blueprint=ref, streams=1)
+
+    steps = [call("write", file_path="a.txt", content="a"), outcome({"summary": "done"})]
+    async with serving(by_turn(*steps)) as server, routing(nats_server, bus_settings):
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        agent = Agent(Service.RESEARCH, run, models=announced_models(Service.RESEARCH))
+        async with running(agent, nats_server.settings(Service.RESEARCH, bus_settings)):
+            pipeline, fork = await submit(bus), clock.new_id()
+            first = await fact_of(bus, pipeline, ResearchCompleted)
+            await append(bus, fork, PipelineForked(parent=pipeline, at=1), source=Service.GATEWAY)
+            again = await fact_of(bus, fork, ResearchCompleted)
+
+    assert again.data == first.data
+    assert len(server.requests) == 2
+    assert await bus.reader.last(subjects.TURNS_STREAM, subjects.account(fork)) is None
 
 
 async def _key_is_nowhere(bus: Bus, output: tuple[str, str]) -> None:
