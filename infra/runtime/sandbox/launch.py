@@ -17,11 +17,13 @@ from pathlib import Path
 
 from contracts.errors import Transient
 from contracts.reports import Isolation
-from infra.runtime.sandbox import bubblewrap, usage
+from infra.runtime.sandbox import bubblewrap, cgroup, usage
 from infra.runtime.sandbox.models import Layout, Report, Request
 from infra.runtime.sandbox.session import CHUNK, Session
 
 STACK_BYTES = 8 * 1024 * 1024
+OWN_PROCESSES = 4
+"""Of the sandbox itself: bwrap twice, the supervisor, and one by which who looks sees that there are too many."""
 
 
 def free_port() -> int:
@@ -121,7 +123,11 @@ async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Ses
     init = await asyncio.to_thread(_init_pid, info) if isolation.kind == "bubblewrap" else process.pid
     if isolation.kind == "process":
         os.close(info)
-    session = Session(request, isolation, process, (reader, writer), handle, init, _handle_of(init, handle))
+    # What was not vouched for begins with the job; until then nothing in there forks but what we know.
+    group = cgroup.group(request.limits.processes + OWN_PROCESSES)
+    if group is not None:
+        group.take(process.pid)
+    session = Session(request, isolation, process, (reader, writer), handle, init, _handle_of(init, handle), group)
     writer.write(_job(request, layout, isolation))
     for content in request.files.values():
         writer.write(content)

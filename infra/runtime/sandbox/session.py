@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from contracts.errors import Transient
 from contracts.reports import Isolation
 from infra.runtime.sandbox import usage
+from infra.runtime.sandbox.cgroup import Group
 from infra.runtime.sandbox.models import Report, Request, Stop
 
 WATCH_EVERY_S = 0.1
@@ -27,7 +28,8 @@ KILL_ROUNDS = 50
 class Session:
     """A running sandbox. Read `lines` or call `finish`; `send` a signal to the program at any time.
 
-    ``handle`` is a pidfd of the outermost process, ``init`` the pid of the sandbox's first."""
+    ``handle`` is a pidfd of the outermost process, ``init`` the pid of the sandbox's first, ``group`` what bounds
+    the number of its processes where that can be had."""
 
     request: Request
     isolation: Isolation
@@ -36,6 +38,7 @@ class Session:
     handle: int
     init: int
     init_handle: int
+    group: Group | None = None
     started: float = field(default_factory=time.monotonic)
     stopped: Stop | None = None
     truncated: bool = False
@@ -105,6 +108,8 @@ class Session:
         for handle in {self.handle, self.init_handle}:
             os.close(handle)
         self.handle = -1
+        if self.group is not None:
+            await self.group.remove()
 
     async def _drain(self) -> None:
         """Read what nobody wanted: only at its end does asyncio close a pipe."""
@@ -142,7 +147,7 @@ class Session:
 
     async def _watch(self) -> None:
         """Memory and processes of the whole sandbox. The kernel's own limits count a process at a time, and do not
-        bind root; a control group would need rights that a container rarely has."""
+        bind root; a control group, which binds everybody, needs rights that a container rarely has."""
         limits = self.request.limits
         await asyncio.sleep(FIRST_WATCH_S)
         while True:
