@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from infra.runtime.processes import without_model_key
 
 _TIMEOUT_S = 60
 _WORKERS = 4
+_REMEMBERED = 2048
 
 
 def templates(folder: Path, filters: Mapping[str, Callable[..., Any]]) -> Environment:
@@ -42,12 +43,19 @@ def formatted(sources: Mapping[str, str], *, line_length: int, package: str) -> 
     Raises:
         Permanent: ruff cannot read them: a fault of the templates.
     """
-    format_one = partial(_formatted, line_length, package)
+    format_one = partial(formatted_module, line_length, package)
     with ThreadPoolExecutor(_WORKERS) as pool:
         return dict(zip(sources, pool.map(format_one, sources, sources.values()), strict=True))
 
 
-def _formatted(line_length: int, package: str, path: str, source: str) -> str:
+@lru_cache(_REMEMBERED)
+def formatted_module(line_length: int, package: str, path: str, source: str) -> str:
+    """One of them. Remembered: ruff has to be started twice for each, and what is rendered again for a package
+    differs in few modules.
+
+    Raises:
+        Permanent: ruff cannot read it.
+    """
     options = [
         "--isolated",
         "--no-cache",
