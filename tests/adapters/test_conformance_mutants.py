@@ -99,15 +99,11 @@ QUICK = frozenset(
         "swallows_a_500",
         "leaks_the_token_when_it_fails",
         "follows_a_repeated_cursor_for_ever",
-        "never_ends",
-        "repeats_the_last_record",
-        "exits_with_0_on_failure",
         "checkpoints_ahead_of_its_records",
         "takes_only_what_is_newer",
-        "takes_broken_json_as_the_end",
     }
 )
-"""Ten of all kinds; the others run in ``make test-all``."""
+"""One each for completeness, failures, secrets, termination, resume, incremental; all in ``make test-all``."""
 
 
 @pytest.mark.parametrize(

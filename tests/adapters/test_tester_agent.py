@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,10 @@ def made() -> tuple[ApiBlueprint, bytes, dict[str, bytes]]:
 
 @pytest.fixture
 async def bench(tmp_path, made) -> Bench:
+    return await bench_in(tmp_path, made)
+
+
+async def bench_in(folder: Path, made: tuple[ApiBlueprint, bytes, dict[str, bytes]]) -> Bench:
     blueprint, api, code = made
     artifacts = MemoryArtifacts()
 
@@ -141,12 +146,25 @@ async def bench(tmp_path, made) -> Bench:
         fixtures=await artifacts.put(api, JSON_MEDIA_TYPE),
         code=await artifacts.put_tree(code),
     )
-    return Bench(state, Tools(artifacts, progress), tmp_path)
+    return Bench(state, Tools(artifacts, progress), folder)
 
 
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory, made) -> tuple[Bench, TestReport]:
+    """What GENERATE came to on the right connector. A whole judgement: the tests that begin there share it."""
+
+    async def begin() -> tuple[Bench, TestReport]:
+        bench = await bench_in(tmp_path_factory.mktemp("generated"), made)
+        return bench, await bench.test(TesterMode.GENERATE)
+
+    return asyncio.run(begin())
+
+
+@pytest.mark.xdist_group("tester: begins with what was generated")
 @pytest.mark.timeout(300)
-async def test_generate_rerun_and_fix(bench):
-    report = await bench.test(TesterMode.GENERATE)
+async def test_generate_rerun_and_fix(tmp_path, generated):
+    begun, report = generated
+    bench = replace(begun, folder=tmp_path)
     assert (report.failed_checks, report.failed_cases) == ((), ())
     assert [(proof.stream, proof.proven) for proof in report.streams] == [("contacts", True), ("notes", True)]
     assert len(report.cases) > 10
@@ -176,9 +194,10 @@ async def test_generate_rerun_and_fix(bench):
     assert await bench.tests() == written
 
 
+@pytest.mark.xdist_group("tester: begins with what was generated")
 @pytest.mark.timeout(240)
-async def test_rerun_drops_the_tests_of_a_stream_that_was_left_out(bench, made):
-    await bench.test(TesterMode.GENERATE)
+async def test_rerun_drops_the_tests_of_a_stream_that_was_left_out(tmp_path, generated, made):
+    bench = replace(generated[0], folder=tmp_path)
     code = generate(made[0].model_dump_json().encode(), "FIX", {}, ("notes",), None)["tree"]
     smaller = await bench.tools.artifacts.put_tree(code)
     bench.state = bench.state.model_copy(update={"code": smaller, "degraded": ("notes",)})
