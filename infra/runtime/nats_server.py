@@ -83,6 +83,11 @@ class NatsServer:
         return f"nats://127.0.0.1:{self.port}"
 
     @property
+    def store(self) -> Path:
+        """Where its streams are."""
+        return self.folder / "store"
+
+    @property
     def pid(self) -> int | None:
         """Of the running server, or None."""
         process = self._process
@@ -223,7 +228,7 @@ class NatsServer:
     def _write_config(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         store = {
-            "store_dir": str(self.folder / "store"),
+            "store_dir": str(self.store),
             "max_file_store": self.max_store_bytes,
             "max_memory_store": 64 * 2**20,
         } | ({"sync_interval": "always"} if self.sync_always else {})

@@ -93,10 +93,10 @@ async def lose(server: NatsServer, bus: Bus, *streams: str) -> None:
     """The folders of ``streams`` are gone from the server's disk; none named: its whole store."""
     await server.kill()
     for stream in streams:
-        (folder,) = (server.folder / "store").rglob(f"streams/{stream}")
+        (folder,) = (server.store).rglob(f"streams/{stream}")
         shutil.rmtree(folder)
     if not streams:
-        shutil.rmtree(server.folder / "store")
+        shutil.rmtree(server.store)
     await server.start()
     while not bus.nc.is_connected:
         await asyncio.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from tests.support.scripted import GRAPH, Scenario
 
 
 @pytest.fixture
-async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+async def nats_server(tmp_path: Path, provisioned_store: Path) -> AsyncIterator[NatsServer]:
     server = NatsServer(tmp_path / "nats", sync_always=False)
+    shutil.copytree(provisioned_store, server.store)
     await server.start()
     yield server
     await server.kill()
