@@ -93,7 +93,7 @@ async def lose(server: NatsServer, bus: Bus, *streams: str) -> None:
     """The folders of ``streams`` are gone from the server's disk; none named: its whole store."""
     await server.kill()
     for stream in streams:
-        (folder,) = (server.store).rglob(f"streams/{stream}")
+        (folder,) = server.store.rglob(f"streams/{stream}")
         shutil.rmtree(folder)
     if not streams:
         shutil.rmtree(server.store)
