@@ -1,6 +1,6 @@
 # Everything a person does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format bench corpus evals chaos clean
+.PHONY: help setup demo demo-claude test test-all lint format bench corpus evals chaos clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null)
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv and the toolchain of generated connectors (uv where present, else venv + pip)
 
@@ -30,6 +30,9 @@ endif
 
 demo: setup ## Build a connector for the sample CRM, install it, read with it and compare
 	@$(BIN)/connectors demo
+
+demo-claude: setup ## The same by the Claude engine, through every repair loop; a scripted Claude: no key, no network
+	@$(BIN)/python -m tests.support.claude_demo
 
 test: setup ## All tests (under 10 minutes on 2 cores)
 	$(PYTEST) -m 'not slow'

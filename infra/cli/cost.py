@@ -53,7 +53,7 @@ def _plural(turns: int) -> str:
 
 
 def _table(costs: Costs) -> Table:
-    table = Table("agent", box=None, pad_edge=False, header_style="dim")
+    table = Table("agent", box=None, pad_edge=False, collapse_padding=True, header_style="dim")
     for name in _COLUMNS:
         table.add_column(name, justify="right")
     for agent, spent in costs.agents.items():

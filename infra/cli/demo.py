@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import Permanent
-from contracts.pipeline import Status
+from contracts.pipeline import PipelineState, Status
 from infra.cli.client import Gateway
 from infra.cli.generate import generate
 from infra.cli.sample_crm.data import TOKEN, Record, collections
@@ -167,6 +167,30 @@ async def _install(output: Path, version: str, venv: Path) -> Path:
     return python.parent / f"source-{NAME}"
 
 
+async def proved(state: PipelineState, config: StackConfig, base_url: str, console: Console) -> bool:
+    """Install what the pipeline published and run it against the sample CRM at ``base_url``; True only if every
+    stream was read exactly as the CRM holds it.
+
+    Raises:
+        Permanent: it cannot be installed, or a command of it fails.
+    """
+    if state.status is not Status.SUCCESS or state.version is None:
+        return False
+    console.print("[bold]3.[/] install the package in a venv of its own")
+    script = await _install(config.output, state.version, config.data / "venv")
+    with tempfile.TemporaryDirectory(prefix="connectors-demo-") as folder:
+        connector = Installed(script, Path(folder))
+        console.print(f"[bold]4.[/] run it: {script.name} spec, check, discover, read")
+        filled = _config(await connector.spec(), base_url)
+        status = await connector.check(filled)
+        console.print(f"   check: {status['status']}")
+        streams = await connector.discover(filled)
+        equal = compare(await connector.read(filled, streams), console)
+    package = config.output / "connector-implementations" / f"source-{NAME}"
+    console.print(f"[green]all equal[/]: {package}" if equal else "[red]not equal[/]", soft_wrap=True)
+    return equal
+
+
 async def demo(data: Path, output: Path, console: Console) -> int:
     """0 only if every stream was read exactly as the API holds it."""
     config = StackConfig.at(data / "demo", output, port=0)
@@ -174,18 +198,4 @@ async def demo(data: Path, output: Path, console: Console) -> int:
     async with sample_crm() as base_url, running_stack(config) as stack, Gateway(stack.url) as client:
         console.print(f"   gateway {stack.url}, CRM {base_url}\n[bold]2.[/] submit its document: POST /generate")
         state = await generate(NAME, str(DOCUMENT), "offline", client, console)
-        if state.status is not Status.SUCCESS or state.version is None:
-            return 1
-        console.print("[bold]3.[/] install the package in a venv of its own")
-        script = await _install(config.output, state.version, config.data / "venv")
-        with tempfile.TemporaryDirectory(prefix="connectors-demo-") as folder:
-            connector = Installed(script, Path(folder))
-            console.print(f"[bold]4.[/] run it: {script.name} spec, check, discover, read")
-            filled = _config(await connector.spec(), base_url)
-            status = await connector.check(filled)
-            console.print(f"   check: {status['status']}")
-            streams = await connector.discover(filled)
-            equal = compare(await connector.read(filled, streams), console)
-    package = output / "connector-implementations" / f"source-{NAME}"
-    console.print(f"[green]all equal[/]: {package}" if equal else "[red]not equal[/]", soft_wrap=True)
-    return 0 if equal else 1
+        return 0 if await proved(state, config, base_url, console) else 1

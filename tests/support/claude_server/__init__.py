@@ -27,7 +27,7 @@ from tests.support.claude_server.replies import (
     web_fetch,
     web_search,
 )
-from tests.support.claude_server.scripts import Script, ScriptError, by_turn, script
+from tests.support.claude_server.scripts import Script, ScriptError, by_turn, script, seeing
 from tests.support.claude_server.server import KEY, ClaudeServer, serving
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "rate_limited",
     "say",
     "script",
+    "seeing",
     "server_error",
     "serving",
     "thinking",

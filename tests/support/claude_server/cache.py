@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,18 @@ def account(cache: Cache, body: Mapping[str, Any], now_s: float) -> tuple[Usage,
     end = max([read, *(prompt[n].tokens for n in marked)])
     hour = max([read, *(prompt[n].tokens for n in marked if prompt[n].ttl == "1h")])
     return Usage(total - end, read, end - hour, hour - read), entries
+
+
+def repeated_tokens(bodies: Iterable[Mapping[str, Any]]) -> int:
+    """Of these requests in their order, what one of those before began with, too: the most that any cache could
+    have served, whatever its breakpoints, minimum and lifetime."""
+    seen: set[str] = set()
+    repeated = 0
+    for body in bodies:
+        prompt = prefixes(body)
+        repeated += max((prefix.tokens for prefix in prompt if prefix.hash in seen), default=0)
+        seen.update(prefix.hash for prefix in prompt)
+    return repeated
 
 
 def _entry(ttl: str, now_s: float) -> Entry:

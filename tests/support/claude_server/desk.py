@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.support.claude_server import stream
-from tests.support.claude_server.cache import Cache, Entry, Usage, account
+from tests.support.claude_server.cache import Cache, Entry, Usage, account, repeated_tokens
 from tests.support.claude_server.messages import MessagesRequest
 from tests.support.claude_server.replies import Cut, Failure, Reply, Stall, StreamError, invalid_request
 from tests.support.claude_server.scripts import Script, ScriptError
@@ -71,10 +71,20 @@ class Desk:
         """The requests whose system prompt begins with ``marker``, in the order they came."""
         return [request for request in self.requests if request.marker.startswith(marker)]
 
-    def cached_share(self, marker: str = "") -> float:
-        """The part of all input tokens, 0 to 1, that came from the cache."""
-        usages = [served.usage for served in self.served if served.request.marker.startswith(marker)]
-        return sum(usage.read_tokens for usage in usages) / sum(usage.prompt_tokens for usage in usages)
+    def cached_share(self, *markers: str) -> float:
+        """The part of all input tokens, 0 to 1, that came from the cache; with ``markers``, of those requests. 0
+        where nothing was served."""
+        usages = [served.usage for served in self._served(*markers)]
+        return sum(usage.read_tokens for usage in usages) / max(1, sum(usage.prompt_tokens for usage in usages))
+
+    def repeated_share(self, *markers: str) -> float:
+        """The most that `cached_share` could be: the part of all input tokens that had been sent before."""
+        served = self._served(*markers)
+        sent = sum(one.usage.prompt_tokens for one in served)
+        return repeated_tokens(one.request.body for one in served) / max(1, sent)
+
+    def _served(self, *markers: str) -> list[Served]:
+        return [served for served in self.served if served.request.marker.startswith(markers or "")]
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> Response:
         if path.partition("?")[0] != PATH or method != "POST":

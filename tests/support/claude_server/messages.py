@@ -78,6 +78,12 @@ class MessagesRequest:
         }
 
     @property
+    def told(self) -> list[str]:
+        """What the tools have answered in the whole conversation, oldest first."""
+        blocks = (block for _, _, block in all_blocks(self.messages) if block.get("type") == "tool_result")
+        return [text_of(block.get("content")) for block in blocks]
+
+    @property
     def tools(self) -> list[str]:
         """The names of the tools that are offered."""
         return [str(tool.get("name")) for tool in self.body.get("tools") or [] if isinstance(tool, dict)]

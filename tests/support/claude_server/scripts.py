@@ -23,14 +23,16 @@ class Script(Protocol):
         """
 
 
-Steps = Sequence[Answer]
+Step = Answer | Callable[[MessagesRequest], Answer]
+Steps = Sequence[Step]
 Source = Script | Callable[[MessagesRequest], Answer] | Steps | Mapping[str, "Source"]
 """What `script` makes a script of."""
 
 
 @dataclass(frozen=True)
 class InOrder:
-    """The first request of a marker gets the first answer, the second the second, whatever they ask."""
+    """The first request of a marker gets the first answer, the second the second, whatever they ask. A step may be
+    a function of the request, like a whole script."""
 
     steps: Steps
 
@@ -53,7 +55,7 @@ class ByTurn:
     def reply(self, request: MessagesRequest) -> Answer:
         failing = self.before.get(request.turn, ())
         if request.attempt < len(failing):
-            return failing[request.attempt]
+            return _step(failing, request.attempt, request)
         return _step(self.steps, request.turn, request)
 
 
@@ -87,8 +89,26 @@ def script(source: Source) -> Script:
     return source if hasattr(source, "reply") else ByFunction(source)
 
 
-def by_turn(*steps: Answer, before: Mapping[int, Steps] | None = None) -> ByTurn:
+def by_turn(*steps: Step, before: Mapping[int, Steps] | None = None) -> ByTurn:
     return ByTurn(steps, before or {})
+
+
+def seeing(words: str, step: Step) -> Step:
+    """``step``, which follows from what the tools said last.
+
+    Raises:
+        ScriptError: they did not say ``words``.
+    """
+
+    def answer(request: MessagesRequest) -> Answer:
+        told = "\n".join(request.results.values())
+        if words not in told:
+            raise ScriptError(
+                f"{request.marker!r} was to see {words!r} before turn {request.turn + 1}, not: {told}"
+            )
+        return step(request) if callable(step) else step
+
+    return answer
 
 
 def _step(steps: Steps, number: int, request: MessagesRequest) -> Answer:
@@ -96,4 +116,5 @@ def _step(steps: Steps, number: int, request: MessagesRequest) -> Answer:
         raise ScriptError(
             f"the script of {request.marker!r} has {len(steps)} answers, asked for number {number + 1}"
         )
-    return steps[number]
+    step = steps[number]
+    return step(request) if callable(step) else step
