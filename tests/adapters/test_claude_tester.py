@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,20 +17,14 @@ from contracts.reports import Feedback, Isolation, Outcome, TestCase
 from contracts.services import Service
 from infra.runtime import sandbox
 from infra.runtime.agent import Job, Tools
-from infra.runtime.documents import load
 from infra.runtime.toolchain import prepare
-from services.fixtures.inference.infer import infer as simulate
-from services.generator.compiler import compile_connector
-from services.research.openapi.engine import infer as research
 from services.tester.claude import author
-from services.tester.conformance import Knowledge, endpoints_of, parents_of
 from services.tester.handler import run
-from services.tester.package_tests import Material, run_all, write_tests
+from services.tester.package_tests import run_all
 from services.tester.settings import Settings
-from services.tester.work import Package
 from tests.support.claude import Desk
 from tests.support.claude_server import ClaudeServer, Reply, by_turn, call, outcome, serving
-from tests.support.tiny_document import document
+from tests.support.tiny_package import tiny
 
 EVERY_RECORD = "tests/test_read.py::test_every_record_is_read_once[contacts]"
 OTHERS = ("tests/cases.json", "tests/test_config.py", "tests/test_connection.py", "tests/test_discovery.py")
@@ -72,20 +64,6 @@ def test_nothing():
 SETTINGS = Settings(allow_unconfined_code=False)
 DONE = outcome({"done": True, "summary": "tested"})
 NOTHING = outcome({"done": False, "summary": "nothing more is worth a test"})
-
-
-@cache
-def tiny() -> tuple[Package, dict[str, bytes]]:
-    """A connector of one stream with pages, and the tests that we write for it."""
-    whole = document()
-    known = load(json.dumps({**whole, "paths": {"/contacts": whole["paths"]["/contacts"]}}).encode(), where="tiny")
-    blueprint, api = research(known, name="tiny", document_url=None), simulate(known)
-    code = compile_connector(blueprint, {}, frozenset())
-    spec = json.loads(code["src/source_tiny/spec.json"])["connectionSpecification"]
-    knowledge = Knowledge(
-        endpoints=endpoints_of(blueprint, {}, api), parents=parents_of(blueprint, {}), streams=("contacts",)
-    )
-    return Package(code, api, blueprint), dict(write_tests(Material("source_tiny", spec, api, knowledge)))
 
 
 @dataclass
