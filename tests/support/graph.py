@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,13 +121,17 @@ async def stage(
     routers: int = 1,
     slots: int = 2,
     before: Stage | None = None,
+    themselves: Sequence[Agent] = (),
 ) -> AsyncIterator[Stage]:
-    """All agents with ``slots`` each, and so many replicas of the router; they know the pipelines of ``before``."""
+    """All agents with ``slots`` each, and so many replicas of the router; they know the pipelines of ``before``.
+    Those who play ``themselves`` follow no script."""
     theatre = Stage(bus, before.casts if before else {})
+    real = {agent.service: agent for agent in themselves}
     async with AsyncExitStack() as stack:
         for service in AGENTS:
             own = server.settings(service, settings).model_copy(update={"slots": slots})
-            theatre.services.append(await stack.enter_async_context(running(Agent(service, theatre.play), own)))
+            agent = real.get(service) or Agent(service, theatre.play)
+            theatre.services.append(await stack.enter_async_context(running(agent, own)))
         for _ in range(routers):
             theatre.services.append(await stack.enter_async_context(routing(server, settings)))
         yield theatre
