@@ -34,6 +34,7 @@ from tests.support.claude_server import (
     overloaded,
     rate_limited,
     say,
+    seeing,
     server_error,
     serving,
     thinking,
@@ -134,6 +135,21 @@ async def test_agents_that_talk_at_the_same_time_have_scripts_of_their_own():
         messages = [await streamed(client, system=system) for system in systems]
     assert [message.content[0].text for message in messages] == ["read Hello", "tested"]
     assert [request.system for request in server.requests_of("# Tester")] == ["# Tester 2\nTest."]
+
+
+async def test_step_may_follow_from_what_was_asked_and_from_what_tools_said():
+    steps = by_turn(call("add", a=1, b=2), seeing("3", lambda request: say(f"after {request.told}")))
+    async with talking(steps) as (server, client):
+        message = await client.beta.messages.tool_runner(**asked(tools=[add], thread=False)).until_done()
+    assert message.content[0].text == "after ['3']"
+    assert server.refused == []
+
+
+async def test_step_that_does_not_see_what_it_waits_for_is_a_refusal():
+    async with talking(by_turn(seeing("4", say("It is 4.")))) as (server, client):
+        with pytest.raises(BadRequestError, match="was to see '4'"):
+            await streamed(client)
+    assert len(server.refused) == 1
 
 
 async def test_script_at_its_end_is_a_refusal():

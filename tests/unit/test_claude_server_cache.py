@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.claude_server.cache import Cache, Usage, account, minimum_tokens, prefixes
+from tests.support.claude_server.cache import Cache, Usage, account, minimum_tokens, prefixes, repeated_tokens
 
 MARK = {"type": "ephemeral"}
 HOUR = {"type": "ephemeral", "ttl": "1h"}
@@ -192,3 +192,11 @@ def test_what_was_compacted_is_no_part_of_the_prompt():
     summary = {"role": "assistant", "content": [{"type": "compaction", "content": "all of it"}]}
     body["messages"] = [*body["messages"], summary, {"role": "user", "content": SHORT}]
     assert prefixes(body)[-1].tokens < 1024 + 40
+
+
+def test_what_was_sent_before_is_the_most_that_could_be_served():
+    """Breakpoints and minimum make it less; a block that differs ends it."""
+    one, two = asked(block(LONG), block(SHORT)), asked(block(LONG), block("z" * 40), block(SHORT))
+    assert repeated_tokens([one, two]) == 1024
+    assert repeated_tokens([one, two, two]) == 1024 + 1044
+    assert sum(usage.read_tokens for usage in run(one, two, two)) == 0

@@ -27,7 +27,8 @@ def report(walk: Walk, console: Console) -> bool:
     )
     for what, markers in (("all input tokens", ()), ("those of the repairs", tuple(REPAIRS))):
         served, most = server.cached_share(*markers), server.repeated_share(*markers)
-        console.print(f"Anthropic's cache rules serve {served:.1%} of {what}; {most:.1%} had been sent before")
+        line = f"Anthropic's cache rules serve {served:.1%} of {what}; {most:.1%} had been sent before"
+        console.print(line, soft_wrap=True)
     found = list(faults(walk))
     for fault in found:
         console.print(f"[red]not as it should be:[/] {escape(fault)}", soft_wrap=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from contracts import events as e
 from contracts.envelope import Envelope
@@ -49,13 +50,17 @@ def label(fact: e.Fact) -> str:
     return " ".join((fact.TYPE, *(str(word) for word in said if word)))
 
 
+def departure(told: Sequence[str]) -> Iterator[str]:
+    """The first fact that is not in the `STORY` as it is told, in words."""
+    for at, (went, wanted) in enumerate(zip_longest(told, STORY, fillvalue="its end"), 1):
+        if went != wanted:
+            yield f"fact {at} is {went}, not {wanted}"
+            return
+
+
 def faults(walk: Walk) -> Iterator[str]:
     """Why the walk is not as it should be, in words."""
-    told = story_of(walk.facts)
-    if told != STORY:
-        at = next((n for n, pair in enumerate(zip(told, STORY, strict=False)) if pair[0] != pair[1]), len(STORY))
-        went, wanted = (" ".join(facts[at : at + 1]) or "its end" for facts in (told, STORY))
-        yield f"fact {at + 1} is {went}, not {wanted}"
+    yield from departure(story_of(walk.facts))
     if not walk.equal:
         yield "the connector does not read what the CRM holds"
     asked, kept = len(walk.server.requests), walk.costs.total.turns

@@ -39,7 +39,7 @@ async def walked(data: Path, output: Path, console: Console) -> AsyncIterator[Wa
         config = replace(StackConfig.at(data, output, port=0), environment=environment(server.url))
         console.print("[bold]1.[/] start the scripted Messages API, the stack and the sample CRM")
         async with sample_crm() as base_url, running_stack(config) as stack, Gateway(stack.url) as client:
-            console.print(f"   Messages API {server.url}, gateway {stack.url}, CRM {base_url}")
+            console.print(f"   Messages API {server.url}, gateway {stack.url}, CRM {base_url}", soft_wrap=True)
             console.print("[bold]2.[/] submit no more than its name: POST /generate")
             state = await generate(NAME, None, "claude", client, console)
             equal = await proved(state, config, base_url, console)
