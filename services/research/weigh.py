@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 def weighed(blueprint: ApiBlueprint, document: Document, mark: Researched) -> ApiBlueprint:
     """``blueprint`` of ``document`` with sources and gaps of ``mark``. What the document does not say without the
-    model's part is worth `FROM_PAGES` at most."""
+    model's part is worth `FROM_PAGES` at most. As long as no source is named (`analyse`) no host is strange."""
     before = _before(document, mark, blueprint)
     old = {stream.name: stream for stream in before.streams} if before is not None else {}
     streams = tuple(_weighed_stream(stream, old.get(stream.name)) for stream in blueprint.streams)
@@ -45,7 +45,8 @@ def weighed(blueprint: ApiBlueprint, document: Document, mark: Researched) -> Ap
             "sources": mark.sources,
         }
     )
-    gaps = (*found.gaps, *mark.gaps, *_strange_hosts(found, before))
+    strange = () if mark.whole and not mark.sources else _strange_hosts(found, before)
+    gaps = (*found.gaps, *mark.gaps, *strange)
     unlike = {(gap.subject, gap.reason): gap for gap in reversed(gaps)}
     return found.model_copy(update={"gaps": tuple(unlike.values())[::-1]})
 

@@ -169,6 +169,15 @@ async def test_a_host_of_no_source_that_gets_credentials_is_a_named_gap(tmp_path
     assert any("api.evil.example gets credentials" in gap.reason for gap in blueprint.gaps)
 
 
+async def test_the_analysis_blames_no_host_before_a_source_is_named(tmp_path: Path) -> None:
+    """The model would look for what cannot be mended: it names its sources at the end."""
+    async with serving([wrote(WRITTEN), call("analyse"), outcome(answered())]) as server:
+        await Bench(server, tmp_path).run()
+    told = "".join(server.requests[2].results.values())
+    assert "https://api.acme.io" in told
+    assert "gets credentials" not in told
+
+
 async def test_auto_fills_the_gaps_of_a_document_and_what_it_states_stays(tmp_path: Path) -> None:
     script = [
         call("read", file_path="/work/analysis.md") + call("grep", pattern="responses", path="/work"),
