@@ -136,8 +136,8 @@ def _brief(start: Start, accept: Accept[Outcome]) -> Brief[Outcome]:
     return Brief(
         system=prompt(Service.GENERATOR, start.mode),
         task=(
-            f"The package is in /work, its code in /work/src/{start.package}. {len(start.degraded)} streams of the"
-            f" API are not in it. Read {first} first."
+            f"The package is in /workspace, its code in /workspace/src/{start.package}. {len(start.degraded)}"
+            f" streams of the API are not in it. Read {first} first."
         ),
         outcome=Outcome,
         tools=("read", "write", "edit", "glob", "grep", "bash"),

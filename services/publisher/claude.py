@@ -49,7 +49,7 @@ async def prose_of(
 
     brief = Brief(
         system=prompt(Service.PUBLISHER, "PUBLISH", hosts=", ".join(sorted(hosts)) or "none"),
-        task="Write the prose for the package in /work/package.",
+        task="Write the prose for the package in /workspace/package.",
         outcome=Prose,
         tools=("read", "glob", "grep"),
         max_turns=MAX_TURNS,

@@ -130,8 +130,8 @@ async def inquire(model: Model, inquiry: Inquiry, workspace: Path, settings: Set
 
     tool = AgentTool(
         name="analyse",
-        description=f"What your file /work/{inquiry.file} amounts to, as the deterministic study reads it: streams"
-        " with records, pages, key, cursor, and how sure each is; what is not known; faults with their places.",
+        description=f"What your file /workspace/{inquiry.file} amounts to, as the deterministic study reads it:"
+        " streams with records, pages, key, cursor, and how sure each is; what is not known; faults and their places.",
         input=Nothing,
         run=analyse,
         timeout_s=settings.study_timeout_s + 10,
@@ -181,8 +181,10 @@ def _files(inquiry: Inquiry) -> dict[str, bytes]:
 
 
 def _task(inquiry: Inquiry, files: dict[str, bytes]) -> str:
-    there = ", ".join(f"/work/{name}" for name in sorted(files)) or "no files"
-    return f"The connector `source-{inquiry.name}` is to read the API of that name. In /work there are: {there}."
+    there = ", ".join(f"/workspace/{name}" for name in sorted(files)) or "no files"
+    return (
+        f"The connector `source-{inquiry.name}` is to read the API of that name. In /workspace there are: {there}."
+    )
 
 
 def _written(folder: Path, inquiry: Inquiry) -> bytes:
@@ -195,11 +197,11 @@ def _written(folder: Path, inquiry: Inquiry) -> bytes:
     if not file.is_file():
         if inquiry.document is not None:
             return b""
-        raise Rejected(f"there is no /work/{inquiry.file}: write it")
+        raise Rejected(f"there is no /workspace/{inquiry.file}: write it")
     if file.stat().st_size > MAX_WRITTEN_BYTES:
         raise Rejected(
-            f"/work/{inquiry.file} has more than {MAX_WRITTEN_BYTES // 1024} KiB: share schemas by $ref, shorten"
-            " descriptions, leave the least useful lists out"
+            f"/workspace/{inquiry.file} has more than {MAX_WRITTEN_BYTES // 1024} KiB: share schemas by $ref,"
+            " shorten descriptions, leave the least useful lists out"
         )
     return file.read_bytes()
 

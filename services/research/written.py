@@ -12,7 +12,7 @@ from infra.runtime.documents.researched import MAX_GAPS, MAX_WRITTEN_BYTES, MEMB
 from services.research.additions import added
 from services.research.study import Refutation, study
 
-DOCUMENT, ADDITIONS = "/work/openapi.yaml", "/work/additions.yaml"
+DOCUMENT, ADDITIONS = "/workspace/openapi.yaml", "/workspace/additions.yaml"
 _LIMITS = ParseLimits(bytes=MAX_WRITTEN_BYTES, nodes=50_000, depth=100)
 _NOT_READ = "not read: what a model writes is whole in itself"
 

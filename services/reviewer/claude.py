@@ -72,7 +72,7 @@ async def findings_of(
 
     brief = Brief(
         system=prompt(Service.REVIEWER, "REVIEW", most=str(MAX_FINDINGS)),
-        task=f"Review the connector in /work/package. {len(measured)} findings were measured before.",
+        task=f"Review the connector in /workspace/package. {len(measured)} findings were measured before.",
         outcome=Findings,
         tools=("read", "glob", "grep"),
         max_turns=MAX_TURNS,
@@ -99,7 +99,7 @@ def _misplaced(finding: ModelFinding, code: Tree, streams: Collection[str]) -> s
     if file is None:
         return f"line {line} of which file?" if line else None
     if file not in code:
-        return f"{file[:100]!r} is no file of the connector's code (paths are relative to /work/package)"
+        return f"{file[:100]!r} is no file of the connector's code (paths are relative to /workspace/package)"
     lines = len(code[file].splitlines())
     return f"{file} has {lines} lines, no line {line}" if line and line > lines else None
 

@@ -75,7 +75,7 @@ async def opinions_on(
 
     brief = Brief(
         system=prompt(Service.TEST_REVIEWER, "JUDGE", catalogue=as_list()),
-        task=f"{len(asked)} failed tests are in /work/failures.md. Say of each whose fault it is.",
+        task=f"{len(asked)} failed tests are in /workspace/failures.md. Say of each whose fault it is.",
         outcome=Opinions,
         tools=("read", "glob", "grep"),
         max_turns=MAX_TURNS,

@@ -93,8 +93,8 @@ def _brief(mode: TesterMode, package: Package, accept: Accept[Outcome]) -> Brief
     return Brief(
         system=prompt(Service.TESTER, mode),
         task=(
-            f"The package is in /work, its code in /work/src/{package.module}, the tests that there are in"
-            f" /work/tests. Read {first} first."
+            f"The package is in /workspace, its code in /workspace/src/{package.module}, the tests that there are"
+            f" in /workspace/tests. Read {first} first."
         ),
         outcome=Outcome,
         tools=("read", "write", "edit", "bash"),

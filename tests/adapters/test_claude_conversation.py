@@ -40,7 +40,7 @@ from tests.support.claude_server import (
 pytestmark = pytest.mark.filterwarnings("ignore:Tool .* not found in tool runner")
 
 DONE = outcome({"summary": "done", "files": 1})
-WRITE = call("write", file_path="/work/a.txt", content="a")
+WRITE = call("write", file_path="/workspace/a.txt", content="a")
 
 
 async def converse(folder: Path, server: ClaudeServer, asked: Brief[Done] | None = None, **desk: Any) -> Done:
@@ -59,9 +59,9 @@ async def failing(
 
 async def test_work_is_done_with_tools_and_ends_with_a_valid_outcome(tmp_path: Path) -> None:
     steps = by_turn(
-        thinking("hm") + say("I write.") + call("write", file_path="/work/a/b.py", content="x = 1\n"),
+        thinking("hm") + say("I write.") + call("write", file_path="/workspace/a/b.py", content="x = 1\n"),
         call("read", file_path="a/b.py") + call("glob", pattern="**/*.py"),
-        call("edit", file_path="/work/a/b.py", old_string="1", new_string="2"),
+        call("edit", file_path="/workspace/a/b.py", old_string="1", new_string="2"),
         call("grep", pattern="x ="),
         call("bash", command="pwd; python -c 'print(40+2)'; echo y > c.txt"),
         outcome({"summary": "done", "files": 2}),
@@ -75,12 +75,12 @@ async def test_work_is_done_with_tools_and_ends_with_a_valid_outcome(tmp_path: P
     assert (tmp_path / "c.txt").read_text() == "y\n"
     told = [text for request in server.requests[1:] for text in request.results.values()]
     assert told == [
-        "wrote 6 bytes to /work/a/b.py",
+        "wrote 6 bytes to /workspace/a/b.py",
         "x = 1\n",
-        "/work/a/b.py",
-        "edited /work/a/b.py (1 replacement(s))",
+        "/workspace/a/b.py",
+        "edited /workspace/a/b.py (1 replacement(s))",
         "a/b.py:1:x = 2",
-        "exit code 0\n/work\n42\n",
+        "exit code 0\n/workspace\n42\n",
     ]
     assert str(tmp_path) not in str([request.body for request in server.requests])
     assert not server.refused

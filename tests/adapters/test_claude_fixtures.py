@@ -28,7 +28,7 @@ DONE = outcome({"summary": "Things."})
 
 
 def wrote(examples: object) -> Any:
-    return call("write", file_path="/work/examples.json", content=json.dumps(examples))
+    return call("write", file_path="/workspace/examples.json", content=json.dumps(examples))
 
 
 async def _quiet(message: str, *, done: int | None = None, total: int | None = None) -> None:
@@ -53,7 +53,7 @@ async def made(
 
 
 async def test_records_of_a_model_change_the_style_of_values_and_nothing_else(tmp_path: Path) -> None:
-    read = call("read", file_path="/work/streams.md") + call("read", file_path="/work/openapi.yaml")
+    read = call("read", file_path="/workspace/streams.md") + call("read", file_path="/workspace/openapi.yaml")
     evil = {"GET /things": [{**EXAMPLES["GET /things"][0], "next_cursor": None, "has_more": False, "token": "x"}]}
     async with serving([read, wrote(evil), DONE]) as server:
         artifacts = MemoryArtifacts()
@@ -93,7 +93,7 @@ async def test_records_that_do_not_fit_the_document_are_refused(tmp_path: Path) 
     script = [DONE, wrote({"GET /others": [{"id": "1"}]}), DONE, wrote(EXAMPLES), DONE]
     async with serving(script) as server:
         _, api = await made(server, MemoryArtifacts(), tmp_path, WRITTEN)
-    assert "there is no /work/examples.json" in server.requests[1].text
+    assert "there is no /workspace/examples.json" in server.requests[1].text
     assert "no endpoint of the document" in server.requests[3].text
     assert api.endpoints["GET /things"].records.examples == tuple(EXAMPLES["GET /things"])
 

@@ -24,7 +24,7 @@ from tests.support.blueprints import PAGINATIONS, blueprint, decided, stream
 from tests.support.claude import Desk
 from tests.support.claude_server import ClaudeServer, Reply, by_turn, call, outcome, serving
 
-HOME = "/work/src/source_small_crm"
+HOME = "/workspace/src/source_small_crm"
 KIDS = """
 python - <<'END'
 import pathlib, shutil
@@ -110,7 +110,7 @@ def write(path: str, content: str) -> Reply:
 
 async def test_model_writes_the_stream_that_the_compiler_left_out(tmp_path: Path) -> None:
     """It counts as there because `discover` lists it. Done again, nothing is asked twice."""
-    steps = call("read", file_path="/work/notes/gaps.md"), call("bash", command=KIDS), DONE
+    steps = call("read", file_path="/workspace/notes/gaps.md"), call("bash", command=KIDS), DONE
     async with scripted(tmp_path, *steps) as bench:
         fact, tree = await bench.run(WITH_KIDS, "GENERATE")
         again = await bench.run(WITH_KIDS, "GENERATE")
@@ -152,7 +152,7 @@ async def test_repair_without_alternatives_begins_with_the_code_as_it_is(tmp_pat
     state: dict[str, Any] = {"choices": {"streams.things.pagination": 1}}
     code = {**compiled(), "src/source_small_crm/sign.json": b"{}"}
     edit = call("edit", file_path=f"{HOME}/sign.json", old_string="{}", new_string='{"mended": true}')
-    async with scripted(tmp_path, call("read", file_path="/work/notes/feedback.md") + edit, DONE) as bench:
+    async with scripted(tmp_path, call("read", file_path="/workspace/notes/feedback.md") + edit, DONE) as bench:
         fact, tree = await bench.run(UNCERTAIN, "FIX", feedback=(BLAME,), code=code, **state)
         assert (fact.by_model, fact.choices, fact.degraded) == (True, state["choices"], ())
         assert tree == {**code, "src/source_small_crm/sign.json": b'{"mended": true}'}
@@ -173,7 +173,7 @@ async def test_what_the_model_cannot_mend_is_left_out_as_without_it(tmp_path: Pa
 async def test_model_that_says_done_and_is_not_is_told(tmp_path: Path) -> None:
     steps = (
         DONE,
-        write(f"{HOME}/more.py", "def broken(:\n") + write("/work/setup.py", "import os\n"),
+        write(f"{HOME}/more.py", "def broken(:\n") + write("/workspace/setup.py", "import os\n"),
         DONE,
         write(f"{HOME}/more.py", "MORE = 1\n")
         + call("bash", command="rm setup.py; echo x > tests.txt; mkdir -p tests notes"),
@@ -213,7 +213,7 @@ async def test_code_of_a_model_that_cannot_be_mended_stays_as_it_is(tmp_path: Pa
 
 async def test_review_is_answered_by_the_model_where_no_alternative_helps(tmp_path: Path) -> None:
     finding = Feedback(verdict=Verdict.VALID_FAIL, message="metadata.yaml: no description")
-    async with scripted(tmp_path, write("/work/metadata.yaml", "data: {}\n"), DONE) as bench:
+    async with scripted(tmp_path, write("/workspace/metadata.yaml", "data: {}\n"), DONE) as bench:
         fact, tree = await bench.run(UNCERTAIN, "IMPROVE", feedback=(finding,), code=compiled())
         assert fact.by_model
         assert tree["metadata.yaml"] == b"data: {}\n"

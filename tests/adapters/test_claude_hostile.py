@@ -87,7 +87,9 @@ def _print_environment(world: World) -> Reply:
 def _write_outside(world: World) -> Reply:
     link = f"ln -s {world.outside} link; echo {SIGN} > link/by-link; echo {SIGN} > {world.outside}/by-shell"
     return (
-        _everywhere(SIGN, f"{world.outside}/by-name", "../../by-dots", "/work/../by-root", "/etc/connectors-obeyed")
+        _everywhere(
+            SIGN, f"{world.outside}/by-name", "../../by-dots", "/workspace/../by-root", "/etc/connectors-obeyed"
+        )
         + call("bash", command=link)
         + call("write", file_path="link/after-link", content=SIGN)
         + call("edit", file_path="link/there", old_string="there", new_string=SIGN)

@@ -76,7 +76,7 @@ def publish(tmp_path: Path) -> Publisher:
 
 async def test_prose_is_published_in_package_and_archives_and_again_from_the_ledger(publish: Publisher) -> None:
     state = await publish.pipeline()
-    async with serving({MARKER: [call("read", file_path="/work/review.json"), said()]}) as server:
+    async with serving({MARKER: [call("read", file_path="/workspace/review.json"), said()]}) as server:
         models = Models(server, artifacts=publish.artifacts)
         first = await publish(state, models.model(service=Service.PUBLISHER))
         assert await publish(state, models.model(service=Service.PUBLISHER)) == first

@@ -29,11 +29,11 @@ READING = "python -m pytest -q -p no:cacheprovider tests/test_read.py -k every_r
 DONE = outcome({"done": True, "summary": "pages are read to the last"})
 SCRIPT = {
     "<!-- agent: generator mode: GENERATE": by_turn(
-        call("edit", file_path=f"/work/{SEQUENCE}", old_string=RIGHT, new_string=WRONG), DONE
+        call("edit", file_path=f"/workspace/{SEQUENCE}", old_string=RIGHT, new_string=WRONG), DONE
     ),
     "<!-- agent: generator mode: FIX": by_turn(
-        call("read", file_path="/work/notes/feedback.md") + call("bash", command=READING),
-        call("edit", file_path=f"/work/{SEQUENCE}", old_string=WRONG, new_string=RIGHT),
+        call("read", file_path="/workspace/notes/feedback.md") + call("bash", command=READING),
+        call("edit", file_path=f"/workspace/{SEQUENCE}", old_string=WRONG, new_string=RIGHT),
         call("bash", command=READING),
         DONE,
     ),

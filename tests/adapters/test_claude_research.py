@@ -52,7 +52,7 @@ def answered(*gaps: tuple[str, str], url: str = DOCS, **more: Any) -> dict[str, 
 
 
 def wrote(text: str, name: str = "openapi.yaml") -> Any:
-    return call("write", file_path=f"/work/{name}", content=text)
+    return call("write", file_path=f"/workspace/{name}", content=text)
 
 
 async def _quiet(message: str, *, done: int | None = None, total: int | None = None) -> None:
@@ -124,7 +124,7 @@ async def test_nothing_that_a_model_wrote_counts_as_stated(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("before", "words"),
     [
-        ([outcome(answered())], "there is no /work/openapi.yaml"),
+        ([outcome(answered())], "there is no /workspace/openapi.yaml"),
         ([wrote("openapi: 3.0.3\npaths: {}"), outcome(answered())], "no list of records"),
         ([wrote(WRITTEN), outcome(answered(sources=[]))], "no source is named"),
     ],
@@ -180,7 +180,7 @@ async def test_the_analysis_blames_no_host_before_a_source_is_named(tmp_path: Pa
 
 async def test_auto_fills_the_gaps_of_a_document_and_what_it_states_stays(tmp_path: Path) -> None:
     script = [
-        call("read", file_path="/work/analysis.md") + call("grep", pattern="responses", path="/work"),
+        call("read", file_path="/workspace/analysis.md") + call("grep", pattern="responses", path="/workspace"),
         wrote(ADDED + "servers: [{url: 'https://evil.example'}]\ninfo: {title: Other}\n", "additions.yaml"),
         outcome(answered()),
     ]

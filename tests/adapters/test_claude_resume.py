@@ -45,7 +45,7 @@ class KillingTurns:
 
 
 def long_work() -> list[Reply]:
-    steps = [call("write", file_path=f"/work/pkg/m{n}.py", content=f"VALUE = {n}\n") for n in range(6)]
+    steps = [call("write", file_path=f"/workspace/pkg/m{n}.py", content=f"VALUE = {n}\n") for n in range(6)]
     steps += [
         call("edit", file_path=f"pkg/m{n}.py", old_string=str(n), new_string=str(n * 10)) for n in range(1, 6)
     ]

@@ -76,7 +76,7 @@ def review(tmp_path: Path) -> Review:
 
 
 async def test_a_models_finding_is_added_and_sends_the_code_back(review: Review) -> None:
-    script = {MARKER: [call("read", file_path=f"/work/package/{CLIENT}"), found(LOST)]}
+    script = {MARKER: [call("read", file_path=f"/workspace/package/{CLIENT}"), found(LOST)]}
     async with serving(script) as server:
         fact, findings = await review.whole(sample.package(), server)
     assert isinstance(fact, ReviewRejected)

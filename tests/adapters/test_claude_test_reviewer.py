@@ -46,7 +46,10 @@ def models(server: ClaudeServer, desk: Desk) -> Models:
 @pytest.mark.parametrize("engine", [Engine.AUTO, Engine.CLAUDE])
 async def test_a_test_that_the_kit_says_nothing_of_is_judged_by_a_model(desk: Desk, engine: Engine) -> None:
     state = on(engine, await desk.state(cases=(WELL, VOUCHED, TITLE)))
-    script = [call("read", file_path="/work/failures.md") + call("grep", pattern="def test_contacts"), opinions()]
+    script = [
+        call("read", file_path="/workspace/failures.md") + call("grep", pattern="def test_contacts"),
+        opinions(),
+    ]
     async with serving({MARKER: script}) as server:
         fact, feedback = await desk.review(state, models(server, desk).model(service=Service.TEST_REVIEWER))
         read, found = server.requests[1].results.values()
@@ -113,7 +116,7 @@ async def test_a_model_that_never_answers_what_was_asked_is_given_up(desk: Desk)
 async def test_nothing_can_be_written_or_run(desk: Desk) -> None:
     state = on(Engine.CLAUDE, await desk.state(cases=(WELL, TITLE)))
     script = [
-        call("write", file_path="/work/report.json", content="{}") + call("bash", command="rm -r /work"),
+        call("write", file_path="/workspace/report.json", content="{}") + call("bash", command="rm -r /workspace"),
         opinions(),
     ]
     async with serving(script) as server:
@@ -124,7 +127,7 @@ async def test_nothing_can_be_written_or_run(desk: Desk) -> None:
 
 async def test_the_same_task_again_is_answered_from_the_ledger(desk: Desk) -> None:
     state = on(Engine.CLAUDE, await desk.state(cases=(WELL, TITLE)))
-    async with serving([call("read", file_path="/work/report.json"), opinions()]) as server:
+    async with serving([call("read", file_path="/workspace/report.json"), opinions()]) as server:
         kept = models(server, desk)
         first = await desk.review(state, kept.model(service=Service.TEST_REVIEWER))
         assert await desk.review(state, kept.model(service=Service.TEST_REVIEWER)) == first

@@ -106,7 +106,7 @@ async def scripted(folder: Path, *steps: Reply) -> AsyncIterator[Bench]:
 
 
 def write(path: str, content: str) -> Reply:
-    return call("write", file_path=f"/work/{path}", content=content)
+    return call("write", file_path=f"/workspace/{path}", content=content)
 
 
 async def results(folder: Path, tests: Tree, **changed: bytes) -> dict[str, TestCase]:
@@ -183,7 +183,7 @@ async def test_repair_is_the_models_only_where_ours_changes_nothing(tmp_path: Pa
         assert await bench.write(TesterMode.FIX, engine=Engine.AUTO, before=ours, invalid=[EVERY_RECORD]) == ours
         assert len(bench.server.requests) == 1
     mended = b"def test_a():\n    assert 1\n"
-    steps = DONE, call("edit", file_path=f"/work/{MINE}", old_string="assert 0", new_string="assert 1"), DONE
+    steps = DONE, call("edit", file_path=f"/workspace/{MINE}", old_string="assert 0", new_string="assert 1"), DONE
     async with scripted(tmp_path / "more", *steps) as bench:
         bench.folder.mkdir()
         tests = await bench.write(TesterMode.FIX, engine=Engine.AUTO, before=wrong, invalid=[f"{MINE}::test_a"])

@@ -41,7 +41,8 @@ async def test_only_what_a_brief_names_exists(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "../secret", "/work/../../secret", "link/secret", "/work/build/x.txt", "/workshop/x"]
+    "path",
+    ["/etc/passwd", "../secret", "/workspace/../../secret", "link/secret", "/workspace/build/x.txt", "/workshop/x"],
 )
 @pytest.mark.parametrize("name", ["read", "write", "edit", "grep"])
 async def test_paths_outside_are_refused_links_too(workspace: Workspace, path: str, name: str) -> None:
@@ -80,7 +81,11 @@ async def test_glob_is_sorted_by_path_whatever_changed_last(workspace: Workspace
         (workspace.folder / name).write_text("")
     found = await tools(workspace)["glob"].run({"pattern": "*"})
 
-    assert str(found).replace(str(workspace.folder), "/work").splitlines() == ["/work/a", "/work/b", "/work/c"]
+    assert str(found).replace(str(workspace.folder), "/workspace").splitlines() == [
+        "/workspace/a",
+        "/workspace/b",
+        "/workspace/c",
+    ]
 
 
 async def test_an_edit_that_would_not_fit_into_memory_is_refused(workspace: Workspace) -> None:
@@ -150,7 +155,7 @@ async def test_bash_is_refused_without_isolation_unless_the_operator_opted_in(
     with pytest.raises(Rejected, match="CONNECTORS_ALLOW_UNCONFINED_CODE"):
         await bash(BashInput(command="true"), workspace, unconfined=False)
     told = await bash(BashInput(command="pwd; echo x > y"), workspace, unconfined=True)
-    assert told == "exit code 0\n/work\n"
+    assert told == "exit code 0\n/workspace\n"
     assert read_tree(workspace.folder) == {"y": b"x\n"}
 
 

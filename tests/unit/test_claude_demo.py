@@ -35,7 +35,7 @@ def test_every_agent_in_every_mode_has_its_conversation() -> None:
 
 @cache
 def pagination() -> str:
-    return generated(DOCUMENT.read_bytes(), "sample", "sample-crm")[PAGINATION.removeprefix("/work/")].decode()
+    return generated(DOCUMENT.read_bytes(), "sample", "sample-crm")[PAGINATION.removeprefix("/workspace/")].decode()
 
 
 @pytest.mark.parametrize("text", [RIGHT, CHECK, CHECK + " " * 12 + RIGHT])

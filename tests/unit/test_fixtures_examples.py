@@ -31,7 +31,7 @@ API = infer(document({"/things": get(obj(data=array(THING))), "/tags": get(array
 def test_what_does_not_fit_is_refused_with_its_place(found: Any, words: str) -> None:
     with pytest.raises(Rejected, match=words) as caught:
         read_examples(json.dumps(found).encode(), API)
-    assert str(caught.value.where).startswith("/work/examples.json")
+    assert str(caught.value.where).startswith("/workspace/examples.json")
 
 
 @pytest.mark.parametrize("content", [b"[" * 1000, b"{" * 10, b"x" * 300_000], ids=["deep", "broken", "large"])

@@ -58,7 +58,7 @@ class Brief(Generic[T]):
 
     Args:
         system: the prompt, text of a versioned file.
-        task: the first message. What is large is a file of the workspace (``/work`` to the model), not in here.
+        task: the first message. What is large is a file of the workspace (to the model ``/workspace``), not in it.
         outcome: the shape of the answer; small.
         tools: the only tools that exist, with ``own`` and ``web``; without ``write``, ``edit`` and ``bash`` the
             workspace cannot be changed.

@@ -31,7 +31,7 @@ _MIB = 1024 * 1024
 
 
 class BashInput(BaseModel):
-    command: str = Field(min_length=1, max_length=100_000, description="run by bash in /work")
+    command: str = Field(min_length=1, max_length=100_000, description="run by bash in /workspace")
     timeout_s: int = Field(default=MAX_COMMAND_S, ge=1, le=MAX_COMMAND_S, description="seconds until it is stopped")
 
 

@@ -1,6 +1,7 @@
 """The folder of an attempt as a tree: kept after each change, laid out again where another worker goes on.
 
-To the model its root is ``/work``; the real path is in no request, so that requests are the same on every machine.
+To the model its root is ``/workspace``; the real path is in no request, so that requests are the same on every
+machine.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from infra.runtime.agent import Artifacts
 from infra.runtime.artifacts import check_path
 from infra.runtime.trees import is_by_product, read_tree, write_tree
 
-ROOT = "/work"
+ROOT = "/workspace"
 MAX_FILES = 4_000
 MAX_BYTES = 48 * 1024 * 1024
 
@@ -78,7 +79,7 @@ class Workspace:
 
 
 def inside(folder: Path, path: str) -> str:
-    """The real path of what the model calls ``path``: below ``/work``, or relative to it.
+    """The real path of what the model calls ``path``: below ``/workspace``, or relative to it.
 
     Raises:
         Rejected: another absolute path, or one that is left out of a source tree.

@@ -16,13 +16,13 @@ _EXAMPLES = {
 }
 
 EXAMPLES = by_turn(
-    call("read", file_path="/work/streams.md"),
-    seeing("GET /companies", call("read", file_path="/work/openapi.yaml", view_range=[1, 120])),
-    call("read", file_path="/work/openapi.yaml", view_range=[120, 260]),
+    call("read", file_path="/workspace/streams.md"),
+    seeing("GET /companies", call("read", file_path="/workspace/openapi.yaml", view_range=[1, 120])),
+    call("read", file_path="/workspace/openapi.yaml", view_range=[120, 260]),
     seeing(
         "format: uuid",
         say("Three lists get records whose values look like the CRM's.")
-        + call("write", file_path="/work/examples.json", content=json.dumps(_EXAMPLES, indent=1)),
+        + call("write", file_path="/workspace/examples.json", content=json.dumps(_EXAMPLES, indent=1)),
     ),
     outcome({"summary": "Companies, deals and users got records as the page describes them."}),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.claude_server import by_turn, call, outcome, say, seeing
 
-HOME = "/work/src/source_sample_crm"
+HOME = "/workspace/src/source_sample_crm"
 PAGINATION = f"{HOME}/pagination.py"
 
 RIGHT = "ended = ended or offset - self.start >= total"
@@ -26,7 +26,7 @@ _OF_COMPANIES = f"{_READING} -k 'every_record and companies'"
 _OF_TWO = f"{_READING} -k 'every_record and (companies or contacts)'"
 
 GENERATE = by_turn(
-    call("read", file_path="/work/notes/gaps.md"),
+    call("read", file_path="/workspace/notes/gaps.md"),
     call("glob", pattern="src/**/*.py"),
     call("read", file_path=f"{HOME}/streams.py"),
     call("read", file_path=f"{HOME}/reader.py"),
@@ -45,16 +45,16 @@ GENERATE = by_turn(
 )
 
 FIX = by_turn(
-    call("read", file_path="/work/notes/feedback.md"),
-    seeing("companies", call("read", file_path="/work/notes/gaps.md")),
+    call("read", file_path="/workspace/notes/feedback.md"),
+    seeing("companies", call("read", file_path="/workspace/notes/gaps.md")),
     call("read", file_path=f"{HOME}/streams.py"),
     call("read", file_path=f"{HOME}/reader.py"),
     call("read", file_path=f"{HOME}/client.py"),
     say("Companies come without their last page. I see it happen.") + call("bash", command=_OF_COMPANIES),
-    seeing("1 failed", call("read", file_path="/work/tests/test_read.py")),
+    seeing("1 failed", call("read", file_path="/workspace/tests/test_read.py")),
     call("read", file_path=f"{HOME}/sequence.py"),
     call("read", file_path=f"{HOME}/pages.py"),
-    call("grep", pattern="total", path="/work/src", glob="*.py"),
+    call("grep", pattern="total", path="/workspace/src", glob="*.py"),
     call("read", file_path=PAGINATION),
     seeing(
         FAULT,
@@ -62,18 +62,18 @@ FIX = by_turn(
         + call("edit", file_path=PAGINATION, old_string=f"{CHECK}{_INDENT}{FAULT}", new_string=f"{_INDENT}{RIGHT}"),
     ),
     call("bash", command=_OF_TWO),
-    seeing("2 passed", call("grep", pattern="companies", path="/work/IMPLEMENTATION.md")),
-    call("read", file_path="/work/IMPLEMENTATION.md"),
+    seeing("2 passed", call("grep", pattern="companies", path="/workspace/IMPLEMENTATION.md")),
+    call("read", file_path="/workspace/IMPLEMENTATION.md"),
     outcome(
         {"done": True, "summary": "The end of companies was counted a page too early; now it is by what came."}
     ),
 )
 
 IMPROVE = by_turn(
-    call("read", file_path="/work/notes/feedback.md"),
+    call("read", file_path="/workspace/notes/feedback.md"),
     seeing("breaks off", call("read", file_path=f"{HOME}/streams.py")),
     call("read", file_path=PAGINATION),
-    call("grep", pattern="UndocumentedError", path="/work/src", glob="*.py"),
+    call("grep", pattern="UndocumentedError", path="/workspace/src", glob="*.py"),
     seeing("UndocumentedError", call("read", file_path=f"{HOME}/completeness.py", view_range=[1, 140])),
     say("The repair lost a check. It comes back.")
     + call("edit", file_path=PAGINATION, old_string=f"{_INDENT}{RIGHT}", new_string=f"{CHECK}{_INDENT}{RIGHT}"),

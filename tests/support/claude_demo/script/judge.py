@@ -25,14 +25,14 @@ def _opinions(request: MessagesRequest) -> Reply:
 
 
 JUDGE = by_turn(
-    call("read", file_path="/work/failures.md"),
-    seeing("test_by_model_ends", call("read", file_path="/work/package/tests/test_by_model_ends.py")),
-    call("read", file_path="/work/package/tests/conftest.py"),
-    call("grep", pattern="100", path="/work/blueprint.json"),
-    call("read", file_path="/work/package/src/source_sample_crm/streams.py"),
-    call("read", file_path="/work/package/src/source_sample_crm/reader.py"),
-    call("read", file_path="/work/package/src/source_sample_crm/pagination.py"),
-    call("grep", pattern="total", path="/work/blueprint.json"),
-    call("grep", pattern='"records": ', path="/work/report.json"),
+    call("read", file_path="/workspace/failures.md"),
+    seeing("test_by_model_ends", call("read", file_path="/workspace/package/tests/test_by_model_ends.py")),
+    call("read", file_path="/workspace/package/tests/conftest.py"),
+    call("grep", pattern="100", path="/workspace/blueprint.json"),
+    call("read", file_path="/workspace/package/src/source_sample_crm/streams.py"),
+    call("read", file_path="/workspace/package/src/source_sample_crm/reader.py"),
+    call("read", file_path="/workspace/package/src/source_sample_crm/pagination.py"),
+    call("grep", pattern="total", path="/workspace/blueprint.json"),
+    call("grep", pattern='"records": ', path="/workspace/report.json"),
     _opinions,
 )

@@ -17,10 +17,10 @@ _NOTES = (
 
 PUBLISH = by_turn(
     call("glob", pattern="package/**/*.md"),
-    call("read", file_path="/work/package/README.md"),
-    call("read", file_path="/work/package/IMPLEMENTATION.md"),
-    seeing("companies", call("read", file_path="/work/package/src/source_sample_crm/streams.py")),
-    call("grep", pattern="failed", path="/work/report.json"),
-    call("grep", pattern="reason", path="/work/blueprint.json"),
+    call("read", file_path="/workspace/package/README.md"),
+    call("read", file_path="/workspace/package/IMPLEMENTATION.md"),
+    seeing("companies", call("read", file_path="/workspace/package/src/source_sample_crm/streams.py")),
+    call("grep", pattern="failed", path="/workspace/report.json"),
+    call("grep", pattern="reason", path="/workspace/blueprint.json"),
     outcome({"readme_intro": _INTRO, "implementation_notes": _NOTES}),
 )

@@ -9,7 +9,7 @@ from tests.support.claude_server import Page, by_turn, call, outcome, say, seein
 
 _URL = "https://docs.sample-crm.example/api"
 _PAGE = Page(_URL, "Sample CRM API", (Path(__file__).parent.parent / "texts" / "documentation.md").read_text())
-_FILE = "/work/openapi.yaml"
+_FILE = "/workspace/openapi.yaml"
 
 _WHOLE = DOCUMENT.read_text()
 _CURSOR = """\

@@ -14,7 +14,7 @@ _LOST = (
 def review(request: MessagesRequest) -> Reply:
     """All of `src/` is read, one module after the other, as the prompt wants it."""
     if request.turn == 0:
-        return call("read", file_path="/work/measured.txt")
+        return call("read", file_path="/workspace/measured.txt")
     if request.turn == 1:
         return call("glob", pattern="package/src/**/*.py")
     unread = request.told[1].splitlines()[request.turn - 2 :]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.claude_server import by_turn, call, outcome, say, seeing
 
-FILE = "/work/tests/test_by_model_ends.py"
+FILE = "/workspace/tests/test_by_model_ends.py"
 WRONG = "assert len(read) == 100"
 MENDED = 'assert len(read) == sum(len(about["records"]) for about in canned.values())'
 
@@ -16,11 +16,11 @@ _RUN = "python -m pytest -q -p no:cacheprovider tests/test_by_model_ends.py"
 assert WRONG in _CONTENT
 
 GENERATE = by_turn(
-    call("read", file_path="/work/tests/conftest.py"),
-    call("read", file_path="/work/tests/test_read.py"),
-    call("read", file_path="/work/IMPLEMENTATION.md"),
-    seeing("companies", call("read", file_path="/work/src/source_sample_crm/streams.py")),
-    call("read", file_path="/work/src/source_sample_crm/pagination.py"),
+    call("read", file_path="/workspace/tests/conftest.py"),
+    call("read", file_path="/workspace/tests/test_read.py"),
+    call("read", file_path="/workspace/IMPLEMENTATION.md"),
+    seeing("companies", call("read", file_path="/workspace/src/source_sample_crm/streams.py")),
+    call("read", file_path="/workspace/src/source_sample_crm/pagination.py"),
     seeing(
         "class Offset",
         say("Nobody asks whether the very last record comes, and whether all streams together are whole.")
@@ -34,9 +34,9 @@ GENERATE = by_turn(
 )
 
 FIX = by_turn(
-    call("read", file_path="/work/notes/feedback.md"),
+    call("read", file_path="/workspace/notes/feedback.md"),
     seeing("hundred", call("read", file_path=FILE)),
-    seeing(WRONG, call("read", file_path="/work/tests/conftest.py")),
+    seeing(WRONG, call("read", file_path="/workspace/tests/conftest.py")),
     say("A hundred was a guess: the answers that are replayed say how many there are.")
     + call("edit", file_path=FILE, old_string=WRONG, new_string=MENDED)
     + call("edit", file_path=FILE, old_string=_SIGNATURE, new_string=_SIGNATURE_MENDED),
