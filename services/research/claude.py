@@ -131,7 +131,7 @@ async def inquire(model: Model, inquiry: Inquiry, workspace: Path, settings: Set
     tool = AgentTool(
         name="analyse",
         description=f"What your file /workspace/{inquiry.file} amounts to, as the deterministic study reads it:"
-        " streams with records, pages, key, cursor, and how sure each is; what is not known; faults and their places.",
+        " streams with records, pages, key, cursor, and how sure each is; what is not known; faults, and where.",
         input=Nothing,
         run=analyse,
         timeout_s=settings.study_timeout_s + 10,
