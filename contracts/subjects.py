@@ -10,6 +10,13 @@ TIMERS_STREAM = "TIMERS"
 DEAD_STREAM = "DEAD"
 ARTIFACTS_BUCKET = "ARTIFACTS"
 
+LOG_ACCOUNT = "LOG"
+"""The bus's account that the streams are in (`infra.runtime.bus_users`)."""
+
+API = f"$JS.{LOG_ACCOUNT}.API"
+"""Before all requests to JetStream. On ``$JS.API`` an account's own JetStream answers, and only one account has it.
+"""
+
 ALL_EVENTS = "pipelines.>"
 IMPORTED = "imported"
 ALL_TURNS = "turns.>"

@@ -23,6 +23,7 @@ from contracts.events import FINAL
 from contracts.subjects import ALL_EVENTS, EVENTS_STREAM, PROGRESS
 from gateway.problems import Problem
 from gateway.reads import Reads
+from infra.runtime import clock
 from infra.runtime.bus import Bus
 
 logger = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ class Hub:
 
     async def _notice_facts(self) -> None:
         config = api.ConsumerConfig(
+            name=f"gateway-{clock.new_id()}",
             description="gateway: live streams",
             deliver_policy=api.DeliverPolicy.NEW,
             ack_policy=api.AckPolicy.NONE,

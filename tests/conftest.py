@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from contracts.services import Service
 from infra.runtime.bus import Bus, connect
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.log import EventLog
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
-from infra.runtime.provision import provision
 from infra.runtime.settings import BusSettings
-from tests.support.nats import fast
+from tests.support.nats import fast, provision_all
 
 
 @pytest.fixture
@@ -31,15 +29,14 @@ def provisioned_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     times as long."""
     folder = tmp_path_factory.mktemp("provisioned")
 
-    async def provision_all() -> Path:
+    async def make() -> Path:
         async with NatsServer(folder / "nats").running() as server:
             settings = server.settings(ADMIN, fast(folder / "data"))
             async with connect(settings, ADMIN) as bus:
-                for service in Service:
-                    await provision(bus.js, service, settings)
+                await provision_all(bus, settings)
         return server.store
 
-    return asyncio.run(provision_all())
+    return asyncio.run(make())
 
 
 @pytest.fixture

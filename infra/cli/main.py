@@ -10,7 +10,7 @@ import typer
 from contracts.events import Engine
 from contracts.policy import Policy
 from contracts.services import AGENTS, Service
-from infra.cli import operations, past, pipeline_commands
+from infra.cli import deploy, operations, past, pipeline_commands
 from infra.cli.shell import DATA, OUTPUT, Answers, Data, Output, err, out, run
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(operations.app)
+app.add_typer(deploy.app, name="deploy")
 
 
 @app.command()

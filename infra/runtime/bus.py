@@ -13,6 +13,7 @@ import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from contracts import subjects
 from infra.runtime.direct import DirectReader
 from infra.runtime.log import EventLog
 from infra.runtime.object_store import ObjectStoreArtifacts
@@ -36,7 +37,7 @@ class Bus:
     @classmethod
     async def on(cls, nc: Client, settings: BusSettings) -> Bus:
         """Build everything on a connection that is open."""
-        js = nc.jetstream(timeout=settings.request_timeout_s)
+        js = nc.jetstream(prefix=subjects.API, timeout=settings.request_timeout_s)
         reader = await DirectReader.on(nc, timeout_s=settings.request_timeout_s)
         artifacts = ObjectStoreArtifacts(
             nc, reader, timeout_s=settings.request_timeout_s, max_bytes=settings.artifact_max_bytes

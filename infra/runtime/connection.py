@@ -47,6 +47,7 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
         logger=None,
         apply_types=False,
         decoder=_whole,
+        js_options={"prefix": subjects.API},
         error_cb=buses.report_error,
         closed_cb=closed,
         reconnected_cb=reconnected,

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts.errors import Transient
+from contracts.subjects import API
 
 BATCH = 256
 MAX_BATCH_BYTES = 2 * 1024 * 1024
@@ -114,7 +115,7 @@ class DirectReader:
         queue = self._waiting[token] = asyncio.Queue()
         try:
             await self._nc.publish(
-                f"$JS.API.DIRECT.GET.{stream}", json.dumps(request).encode(), reply=f"{self._inbox}.{token}"
+                f"{API}.DIRECT.GET.{stream}", json.dumps(request).encode(), reply=f"{self._inbox}.{token}"
             )
             async with asyncio.timeout(self._timeout_s):
                 return await self._collect(stream, queue, single)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import nats.errors
 from nats.js import JetStreamContext, api
@@ -65,19 +65,20 @@ async def move(js: JetStreamContext, stream: str, to: Callable[[api.StreamConfig
         logger.info("stream %s is %s", stream, "closed for a refill" if is_closed(wanted) else "open")
 
 
-async def until_open(js: JetStreamContext, tell: Callable[[str | None], None]) -> None:
-    """Wait until the log is there and open; ``tell`` hears what is waited for, and ``None`` at the end."""
+async def until_open(js: JetStreamContext, streams: Sequence[str], tell: Callable[[str | None], None]) -> None:
+    """Wait until ``streams`` are there and the log is open; ``tell`` hears what is waited for, and ``None`` at the
+    end."""
     attempt = 0
-    while (problem := await _problem(js)) is not None:
+    while (problem := await _problem(js, streams)) is not None:
         tell(problem)
         await asyncio.sleep(WAIT_S[min(attempt, len(WAIT_S) - 1)])
         attempt += 1
     tell(None)
 
 
-async def _problem(js: JetStreamContext) -> str | None:
+async def _problem(js: JetStreamContext, streams: Sequence[str]) -> str | None:
     try:
-        found = await asyncio.gather(*(js.stream_info(stream) for stream in GATED))
+        found = await asyncio.gather(*(js.stream_info(stream) for stream in streams))
     except NotFoundError:
         return "the log is not there yet: the event store makes it when it has compared its copy"
     except APIError as error:

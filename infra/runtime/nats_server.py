@@ -26,7 +26,7 @@ from pathlib import Path
 
 from contracts.errors import Permanent, Transient
 from contracts.services import Service
-from infra.runtime.permissions import ADMIN, authorization
+from infra.runtime.bus_users import USERS, with_passwords
 from infra.runtime.processes import die_with_parent, without_model_key
 from infra.runtime.settings import BusSettings
 
@@ -218,7 +218,7 @@ class NatsServer:
         """One per user, made at the first start and kept."""
         (self.folder / "passwords").mkdir(mode=0o700, parents=True, exist_ok=True)
         found = {}
-        for user in (ADMIN, *(service.value for service in Service)):
+        for user in USERS:
             file = self.password_file(user)
             if not file.exists():
                 _write_secret(file, secrets.token_urlsafe(24))
@@ -239,7 +239,7 @@ class NatsServer:
             f'log_file: "{self.folder / "server.log"}"',
             'write_deadline: "10s"',
             f"jetstream: {json.dumps(store)}",
-            authorization(self._passwords()),
+            with_passwords(self._passwords()),
         ]
         path = self.folder / "nats.conf"
         _write_secret(path, "\n".join(lines) + "\n")

@@ -1,134 +1,139 @@
 """What each service's user may say and hear on the bus: a pure function of `contracts.services.FACES`.
 
-Least privilege where it counts: a service publishes its own facts and no other's, acknowledges only its own
-deliveries, has its own inboxes, and nobody may delete or purge a stream. The table of users is used for the
-embedded server and for deployments.
+Least privilege: a service publishes its own facts and no other's, acknowledges only its own deliveries and has its
+own inboxes. Streams are made by the event store alone, and nobody may delete or purge one. What a server is told of
+this is in `infra.runtime.bus_users`.
+
+A new grant goes to where its kind is: `_everybody`, `_agent`, or `_ALONE` for one service. Whoever hears a new
+subject needs it in ``subscribe``; the way there follows from the two.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 from contracts import subjects
-from contracts.services import FACES, Service
+from contracts.services import AGENTS, FACES, Service
+from infra.runtime.durables import durables
 
-ADMIN = "admin"
-"""The one user who may do everything: the operator's, and the tests'."""
-
-_EVENTS, _TURNS, _TIMERS = subjects.EVENTS_STREAM, subjects.TURNS_STREAM, subjects.TIMERS_STREAM
-_DEAD, _OBJECTS = subjects.DEAD_STREAM, f"OBJ_{subjects.ARTIFACTS_BUCKET}"
-_STREAMS = (_EVENTS, _TURNS, _TIMERS, _DEAD, _OBJECTS)
+_EVENTS, _TURNS, _DEAD = subjects.EVENTS_STREAM, subjects.TURNS_STREAM, subjects.DEAD_STREAM
+_OBJECTS = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
+_STREAMS = (_EVENTS, _TURNS, subjects.TIMERS_STREAM, _DEAD, _OBJECTS)
 
 
 @dataclass(frozen=True)
 class Permissions:
-    """Subjects that a user may publish to and subscribe to; ``replies``: answers to requests it received."""
+    """Subjects that a user may publish to (but not to those of ``deny``) and subscribe to; ``replies``: it may
+    answer each request that it received."""
 
-    publish: tuple[str, ...]
-    subscribe: tuple[str, ...]
+    publish: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
     replies: bool = False
+
+    def __add__(self, other: Permissions) -> Permissions:
+        return Permissions(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 def permissions(service: Service) -> Permissions:
     """The permissions of one service's user."""
-    own = tuple(subjects.any_pipeline(fact) for fact in FACES[service].emits)
-    publish = (*own, *_provisioning(service), *_reading(service), *_EXTRA_PUBLISH.get(service, ()))
-    asked = (subjects.PRESENCE, subjects.CAPABILITIES) if service in _AGENTS else ()
-    if service in _AGENTS:
-        publish = (
-            *publish,
-            *_AGENT_PUBLISH,
-            subjects.dead(service.value, "*"),
-            subjects.attempts(service.value, "*"),
-        )
+    agent = _agent(service) if service in AGENTS else Permissions()
+    return _everybody(service) + agent + _ALONE.get(service, Permissions())
+
+
+def _everybody(service: Service) -> Permissions:
+    """Its facts, its inbox, its durables, and a look at every stream: is it there, open, the same, full?"""
+    own = (consumer for stream, name in durables(service).items() for consumer in _durable(stream, name))
     return Permissions(
-        publish=publish,
-        subscribe=(f"_INBOX.{service.value}.>", subjects.CANCELS, *asked, *_EXTRA_SUBSCRIBE.get(service, ())),
-        replies=service is Service.EVENT_STORE or bool(asked),
+        publish=(
+            *(subjects.any_pipeline(fact) for fact in FACES[service].emits),
+            *(f"{subjects.API}.STREAM.INFO.{stream}" for stream in _STREAMS),
+            *own,
+        ),
+        subscribe=(f"_INBOX.{service}.>",),
     )
 
 
-_AGENTS = frozenset(Service) - {Service.ROUTER, Service.EVENT_STORE, Service.GATEWAY}
-_PUT_ARTIFACTS = f"$O.{subjects.ARTIFACTS_BUCKET}.>"
-_AGENT_PUBLISH = (_PUT_ARTIFACTS, subjects.ALL_TURNS, subjects.ALL_ACCOUNTS, "live.*.progress")
-_EXTRA_PUBLISH: dict[Service, tuple[str, ...]] = {
-    Service.ROUTER: ("timers.waiting.>", subjects.CANCELS, subjects.dead("router", "*")),
-    # The log's keeper refills it from the SQL copy when it lost its end, through a gate that is closed otherwise.
-    Service.EVENT_STORE: (_PUT_ARTIFACTS, subjects.dead("event_store", "*"), f"{subjects.REFILL}>"),
-    Service.GATEWAY: (
-        _PUT_ARTIFACTS,
-        subjects.CANCELS,
-        subjects.query("*"),
-        subjects.CAPABILITIES,
-        subjects.PRESENCE,
-        subjects.imported("*", ">"),  # whatever was said elsewhere: nobody acts on it
-    ),
-}
-_EXTRA_SUBSCRIBE: dict[Service, tuple[str, ...]] = {
-    Service.EVENT_STORE: (subjects.query("*"),),
-    Service.GATEWAY: ("live.>",),
-}
-
-
-def _provisioning(service: Service) -> tuple[str, ...]:
-    """Streams are made by whoever starts first; durables only by their owner."""
-    api = tuple(f"$JS.API.STREAM.{verb}.{stream}" for stream in _STREAMS for verb in ("INFO", "CREATE", "UPDATE"))
+def _durable(stream: str, name: str) -> tuple[str, ...]:
+    """Make, see, pull, acknowledge."""
     return (
-        "$JS.API.INFO",
-        *api,
-        *_consumer_api(_EVENTS, service.value),
-        *_consumer_api(_TIMERS, f"{service}-timers"),
-    )
-
-
-def _consumer_api(stream: str, name: str) -> tuple[str, ...]:
-    return (
-        f"$JS.API.CONSUMER.INFO.{stream}.{name}",
-        f"$JS.API.CONSUMER.CREATE.{stream}.{name}",
-        f"$JS.API.CONSUMER.CREATE.{stream}.{name}.>",
-        f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{name}",
-        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}",
+        f"{subjects.API}.CONSUMER.INFO.{stream}.{name}",
+        f"{subjects.API}.CONSUMER.CREATE.{stream}.{name}",
+        f"{subjects.API}.CONSUMER.MSG.NEXT.{stream}.{name}",
         f"$JS.ACK.{stream}.{name}.>",
     )
 
 
-def _reading(service: Service) -> tuple[str, ...]:
-    """History, turns and artifacts by direct get; ordered readers (nameless consumers) where a service tails."""
-    direct = tuple(f"$JS.API.DIRECT.GET.{stream}" for stream in (_EVENTS, _TURNS, _OBJECTS))
-    if service not in (Service.EVENT_STORE, Service.GATEWAY, Service.ROUTER):
-        return direct
-    tails = tuple(
-        subject
-        for stream in _STREAMS
-        for subject in (
-            f"$JS.API.DIRECT.GET.{stream}",
-            f"$JS.API.STREAM.MSG.GET.{stream}",
-            f"$JS.API.CONSUMER.CREATE.{stream}",
-            f"$JS.API.CONSUMER.CREATE.{stream}.>",
-            f"$JS.API.CONSUMER.INFO.{stream}.>",
-            f"$JS.API.CONSUMER.DELETE.{stream}.>",
-            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
-            f"$JS.ACK.{stream}.>",
-        )
+def _read(*streams: str) -> tuple[str, ...]:
+    """Direct gets: no consumer, nothing is changed."""
+    return tuple(f"{subjects.API}.DIRECT.GET.{stream}" for stream in streams)
+
+
+_PUT_ARTIFACTS = (f"$O.{subjects.ARTIFACTS_BUCKET}.C.*", f"$O.{subjects.ARTIFACTS_BUCKET}.M.*")
+"""Chunks and metadata. Who says something else about a hash is found out: every read hashes again."""
+
+
+def _agent(service: Service) -> Permissions:
+    return Permissions(
+        publish=(
+            *_read(_EVENTS, _TURNS, _OBJECTS),
+            *_PUT_ARTIFACTS,
+            subjects.ALL_TURNS,
+            subjects.ALL_ACCOUNTS,
+            subjects.attempts(service.value, "*"),
+            subjects.dead(service.value, "*"),
+            subjects.PROGRESS,
+        ),
+        subscribe=(subjects.CANCELS, subjects.PRESENCE, subjects.CAPABILITIES),
+        replies=True,
     )
-    return (*tails, "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.FC.>")
 
 
-def authorization(passwords: Mapping[str, str]) -> str:
-    """The ``authorization`` block of a nats-server configuration: one user per service, and the admin.
+def _tail(stream: str) -> Permissions:
+    """Consumers that are forgotten when their reader is gone, and never acknowledged; durables are others'."""
+    api = f"{subjects.API}.CONSUMER"
+    others: Iterable[str] = (found[stream] for service in Service if stream in (found := durables(service)))
+    return Permissions(
+        publish=(
+            f"{api}.CREATE.{stream}.*.{subjects.ALL_EVENTS}",
+            f"{api}.INFO.{stream}.*",
+            f"{api}.MSG.NEXT.{stream}.*",
+        ),
+        deny=tuple(
+            f"{api}.{verb}"
+            for name in others
+            for verb in (f"CREATE.{stream}.{name}.>", f"INFO.{stream}.{name}", f"MSG.NEXT.{stream}.{name}")
+        ),
+    )
 
-    ``passwords``: user name -> password. The result holds secrets: write it to a file of mode 0600.
-    """
-    users = []
-    for user, password in passwords.items():
-        entry: dict[str, object] = {"user": user, "password": password}
-        if user != ADMIN:
-            granted = permissions(Service(user))
-            entry["permissions"] = {
-                "publish": {"allow": list(granted.publish)},
-                "subscribe": {"allow": list(granted.subscribe)},
-            } | ({"allow_responses": {"max": 1, "ttl": "1m"}} if granted.replies else {})
-        users.append(entry)
-    return "authorization: " + json.dumps({"users": users}, indent=1)
+
+_ALONE: dict[Service, Permissions] = {
+    Service.ROUTER: Permissions(publish=(*_read(_EVENTS), subjects.timer("*", "*"), subjects.CANCELS)),
+    # It makes the log, and refills it from the SQL copy when it lost its end, through a gate that is else closed.
+    Service.EVENT_STORE: _tail(_EVENTS)
+    + Permissions(
+        publish=(
+            *(f"{subjects.API}.STREAM.{verb}.{stream}" for stream in _STREAMS for verb in ("CREATE", "UPDATE")),
+            *(f"{subjects.API}.STREAM.MSG.GET.{stream}" for stream in (_EVENTS, _TURNS, _DEAD)),
+            *_read(_EVENTS, _TURNS, _DEAD, _OBJECTS),
+            *_PUT_ARTIFACTS,
+            f"{subjects.REFILL}>",
+        ),
+        subscribe=(subjects.query("*"),),
+        replies=True,
+    ),
+    Service.GATEWAY: _tail(_EVENTS)
+    + Permissions(
+        publish=(
+            *_read(_EVENTS, _TURNS, _DEAD, _OBJECTS),
+            *_PUT_ARTIFACTS,
+            subjects.imported("*", ">"),  # whatever was said elsewhere: nobody acts on it
+            subjects.query("*"),
+            subjects.CANCELS,
+            subjects.CAPABILITIES,
+            subjects.PRESENCE,
+        ),
+        subscribe=(subjects.PROGRESS,),
+    ),
+}

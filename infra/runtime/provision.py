@@ -1,8 +1,9 @@
 """Streams, the artifact bucket and the durable consumers: made or brought up to date at every start.
 
-Whoever starts first creates them, so services start in any order. An existing durable is bound silently whatever
-its configuration, so every start compares and updates. What may not change in place (subjects of another layout)
-is an error that says so, never a silent delete.
+The event store makes the streams and the bucket, everybody else waits for them and makes its own durables, so
+services start in any order. An existing durable is bound silently whatever its configuration, so every start
+compares and updates. What may not change in place (subjects of another layout) is an error that says so, never a
+silent delete.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from nats.js.errors import APIError, NotFoundError
 
 from contracts import subjects
 from contracts.errors import Permanent
-from contracts.events import FACTS
-from contracts.services import AGENTS, FACES, Face, Service
+from contracts.services import FACES, Service
+from infra.runtime.durables import durables
 from infra.runtime.gate import GATED, as_closed, is_closed, until_open
 from infra.runtime.health import Health
 from infra.runtime.object_store import OBJECT_STREAM
@@ -28,10 +29,6 @@ from infra.runtime.settings import BusSettings
 logger = logging.getLogger(__name__)
 
 DUPLICATE_WINDOW_S = 120.0
-CONSUMERS = frozenset({*AGENTS, Service.ROUTER})
-"""Who has a durable on ``EVENTS``, named like the service; the others read in order from where they know."""
-
-TIMERS_CONSUMER = "router-timers"
 _ALREADY_THERE = {10058, 10148}
 
 
@@ -81,17 +78,18 @@ def streams(settings: BusSettings) -> tuple[api.StreamConfig, ...]:
             name=OBJECT_STREAM,
             subjects=[f"$O.{subjects.ARTIFACTS_BUCKET}.C.>", f"$O.{subjects.ARTIFACTS_BUCKET}.M.>"],
             max_bytes=settings.artifacts_max_bytes,
-            allow_rollup_hdrs=True,
+            # Other than nats-py's: who may put an artifact could purge them all by a header (Nats-Rollup).
+            allow_rollup_hdrs=False,
             **kept,
         ),
     )
 
 
-def filters(face: Face) -> list[str]:
-    """What the durable of a service receives; who takes in everything needs one filter only."""
-    if len(face.consumes) == len(FACTS):
-        return [subjects.ALL_EVENTS]
-    return [subjects.any_pipeline(fact) for fact in face.consumes]
+def filters(service: Service, stream: str = subjects.EVENTS_STREAM) -> list[str]:
+    """What the durable of a service on a stream receives."""
+    if stream == subjects.TIMERS_STREAM:
+        return [subjects.TIMERS_FIRED]
+    return [subjects.any_pipeline(fact) for fact in FACES[service].consumes]
 
 
 def consumers(service: Service, settings: BusSettings) -> dict[str, api.ConsumerConfig]:
@@ -99,6 +97,7 @@ def consumers(service: Service, settings: BusSettings) -> dict[str, api.Consumer
 
     def durable(name: str, filter_subjects: list[str]) -> api.ConsumerConfig:
         return api.ConsumerConfig(
+            name=name,  # with it nats-py asks on a subject that one grant covers
             durable_name=name,
             deliver_policy=api.DeliverPolicy.ALL,
             ack_policy=api.AckPolicy.EXPLICIT,
@@ -108,38 +107,35 @@ def consumers(service: Service, settings: BusSettings) -> dict[str, api.Consumer
             max_ack_pending=1000,
         )
 
-    found: dict[str, api.ConsumerConfig] = {}
-    if service in CONSUMERS:
-        found[subjects.EVENTS_STREAM] = durable(service.value, filters(FACES[service]))
-    if service is Service.ROUTER:
-        found[subjects.TIMERS_STREAM] = durable(TIMERS_CONSUMER, [subjects.TIMERS_FIRED])
-    return found
+    return {stream: durable(name, filters(service, stream)) for stream, name in durables(service).items()}
 
 
 async def provision(js: JetStreamContext, service: Service, settings: BusSettings, *, closed: bool = False) -> None:
-    """Make or update all streams, the bucket, and the durables of ``service``. Safe when many start at once.
+    """Make or update the durables of ``service``; if it is the event store: all streams and the bucket. Safe when
+    several of its processes start at once.
 
-    ``closed``: those that the event store keeps a copy of are made with a closed gate, for it to refill and open.
+    ``closed``: streams that the event store keeps a copy of are made with a closed gate, for it to refill and open.
 
     Raises:
         Misconfigured: the server refuses the layout (for example a replica count that it cannot give).
         nats.errors.Error, TimeoutError: the bus did not answer; try again.
     """
-    await asyncio.gather(*(_stream(js, config, closed=closed) for config in streams(settings)))
+    if service is Service.EVENT_STORE:
+        await asyncio.gather(*(_stream(js, config, closed=closed) for config in streams(settings)))
     for stream, config in consumers(service, settings).items():
         await _consumer(js, stream, config)
 
 
 async def provisioned(js: JetStreamContext, service: Service, settings: BusSettings, health: Health) -> None:
-    """Provision as soon as the log is open, and try again while the bus has trouble (a cluster elects a leader,
-    JetStream recovers). What is waited for is a problem in ``health``.
+    """Provision as soon as all streams are there and the log is open, and try again while the bus has trouble (a
+    cluster elects a leader, JetStream recovers). What is waited for is a problem in ``health``.
 
     The event store waits for nobody: it makes the log, closed, and opens it when it has compared its copy.
     """
     is_store = service is Service.EVENT_STORE
     while True:
         if not is_store:
-            await until_open(js, partial(_tell, health))
+            await until_open(js, [str(config.name) for config in streams(settings)], partial(_tell, health))
         try:
             return await provision(js, service, settings, closed=is_store)
         except (TimeoutError, nats.errors.Error) as error:

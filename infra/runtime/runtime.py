@@ -14,12 +14,13 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 
 from contracts import subjects
-from contracts.services import FACES, Service
+from contracts.services import Service
 from infra.runtime import bus as buses
 from infra.runtime.bus import Bus
+from infra.runtime.durables import TIMERS_CONSUMER
 from infra.runtime.health import Health
 from infra.runtime.log import States
-from infra.runtime.provision import TIMERS_CONSUMER, filters
+from infra.runtime.provision import filters
 from infra.runtime.settings import BusSettings
 
 logger = logging.getLogger(__name__)
@@ -54,12 +55,11 @@ class Runtime:
         and nothing waits in this process without a heartbeat.
         """
         name = durable or self.service.value
-        wanted = filters(FACES[self.service]) if stream == subjects.EVENTS_STREAM else [subjects.TIMERS_FIRED]
         for _ in range(slots):
             self.broker.subscriber(
                 stream=JStream(stream, declare=False),
                 durable=name,
-                config=ConsumerConfig(durable_name=name, filter_subjects=wanted),
+                config=ConsumerConfig(durable_name=name, filter_subjects=filters(self.service, stream)),
                 pull_sub=PullSub(batch_size=1, timeout=PULL_TIMEOUT_S),
                 ack_policy=AckPolicy.MANUAL,
                 inbox_prefix=_inbox(self.settings, name=self.service.value),

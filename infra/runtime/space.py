@@ -54,7 +54,8 @@ def _used(found: api.StreamInfo) -> float:
 def _told(found: list[api.StreamInfo], what: str) -> str | None:
     """One sentence for each stream, with what helps."""
     told = (
-        f"stream {one.config.name} {what} ({_used(one):.1%}): raise {_LIMITS[str(one.config.name)]} and restart"
+        f"stream {one.config.name} {what} ({_used(one):.1%}): "
+        f"raise {_LIMITS[str(one.config.name)]} of the event store and restart it"
         for one in found
     )
     return "; ".join(told) or None

@@ -1,7 +1,7 @@
 """What is to happen later: the server keeps the message and delivers it when its time has come (NATS ADR-51).
 
 Used by the router for back-offs (design.md, rule 10). Setting a timer again, also with another time, replaces it;
-a fired timer is delivered to the durable of `infra.runtime.provision.TIMERS_CONSUMER` until it is acknowledged.
+a fired timer is delivered to the durable of `infra.runtime.durables.TIMERS_CONSUMER` until it is acknowledged.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.errors import Permanent, Transient
 from contracts.subjects import ALL_EVENTS, EVENTS_STREAM
+from infra.runtime import clock
 from services.event_store.archive import Archive
 from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy
@@ -115,6 +116,7 @@ class Reader:
     async def _consume(self, start: int) -> JetStreamContext.PullSubscription:
         """An ephemeral consumer: the database alone knows where to start, no durable can disagree with it."""
         config = api.ConsumerConfig(
+            name=f"event_store-{clock.new_id()}",
             description="event_store: the SQL copy",
             deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=start,

@@ -30,7 +30,7 @@ from contracts.queries import Capability
 from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
-from infra.runtime.bus import Bus
+from infra.runtime.bus import Bus, connect
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.service import running
 from infra.runtime.settings import BusSettings
@@ -87,7 +87,7 @@ async def forever(job: Job, workspace: Path, tools: Tools) -> Fact:
 
 
 async def test_answer_names_its_task_and_the_workspace_was_empty_and_is_gone(
-    bus: Bus, settings: BusSettings
+    bus: Bus, nats_server: NatsServer, settings: BusSettings
 ) -> None:
     async def work(job: Job, workspace: Path, tools: Tools) -> Fact:
         assert list(workspace.iterdir()) == []
@@ -98,9 +98,11 @@ async def test_answer_names_its_task_and_the_workspace_was_empty_and_is_gone(
         return ANSWER.model_copy(update={"blueprint": ref})
 
     told: list[dict[str, object]] = []
-    listening = await bus.nc.subscribe("live.*.progress")
     researcher = Researcher(work)
-    async with running(researcher.agent, settings):
+    gateway = connect(nats_server.settings(Service.GATEWAY, settings), Service.GATEWAY)
+    async with gateway as hearer, running(researcher.agent, settings):
+        listening = await hearer.nc.subscribe(subjects.PROGRESS)
+        await hearer.nc.flush()
         pipeline = await submit(bus)
         answer = await fact_of(bus, pipeline, ResearchCompleted)
         told.append(json.loads((await listening.next_msg(timeout=2)).data))

@@ -29,8 +29,8 @@ from contracts.queries import (
 )
 from contracts.services import Service
 from infra.runtime.bus import Bus
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
 from infra.runtime.provision import provision
 from tests.support.facts import interleaved, life, pipeline_id
 from tests.support.nats import fast

@@ -28,7 +28,7 @@ from contracts.services import Service
 from gateway.reads import Reads
 from gateway.settings import Settings
 from gateway.store import Store
-from infra.runtime.bus import Bus
+from infra.runtime.bus import Bus, connect
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.service import serving
 from infra.runtime.settings import BusSettings
@@ -153,7 +153,9 @@ async def test_a_submit_whose_acknowledgement_does_not_come_is_asked_for_again_w
     assert [message.subject.split(".")[1] for message in stored] == [response.json()["pipeline_id"]]
 
 
-async def test_without_document_or_model_there_is_nothing_to_go_on(client: httpx2.AsyncClient, bus: Bus) -> None:
+async def test_without_document_or_model_there_is_nothing_to_go_on(
+    client: httpx2.AsyncClient, nats_server: NatsServer
+) -> None:
     body = {"connector_name": "google-sheets", "connector_type": "source"}
     claude = {**SPEC, "engine": "claude"}
 
@@ -164,23 +166,26 @@ async def test_without_document_or_model_there_is_nothing_to_go_on(client: httpx
     assert "without a document" in detail
     assert "spec_url" in detail
     assert await lacking(body) == await lacking(claude) == "research and generator)"
-    await _announce(bus, Service.RESEARCH)
-    assert await lacking(body) == await lacking(claude) == "generator)"
-    await _announce(bus, Service.GENERATOR)
-    assert (await client.post("/generate", json=body)).status_code == 202
-    assert (await client.post("/generate", json=claude)).status_code == 202
-    assert problem(await client.post("/generate", json={**body, "engine": "offline"}), 422)
+    async with announcing(nats_server, Service.RESEARCH):
+        assert await lacking(body) == await lacking(claude) == "generator)"
+        async with announcing(nats_server, Service.GENERATOR):
+            assert (await client.post("/generate", json=body)).status_code == 202
+            assert (await client.post("/generate", json=claude)).status_code == 202
+            assert problem(await client.post("/generate", json={**body, "engine": "offline"}), 422)
 
 
-async def _announce(bus: Bus, service: Service) -> None:
-    """As an agent with a model does."""
+@asynccontextmanager
+async def announcing(server: NatsServer, service: Service) -> AsyncIterator[None]:
+    """An agent with a model, as far as others can tell."""
 
     async def answer(msg: Msg) -> None:
         await msg.respond(Capability(service=service, models=("claude-opus-4-5",)).model_dump_json().encode())
 
-    await bus.nc.subscribe(subjects.CAPABILITIES, cb=answer)
-    for _ in range(2):
-        await bus.nc.flush()
+    async with connect(server.settings(service), service) as agent:
+        await agent.nc.subscribe(subjects.CAPABILITIES, cb=answer)
+        for _ in range(2):
+            await agent.nc.flush()
+        yield
 
 
 BAD_INPUT: tuple[tuple[bytes, dict[str, str], int, str], ...] = (
@@ -428,7 +433,9 @@ async def test_the_live_stream_outlives_a_restart_of_the_bus(
 # --- asking for something -----------------------------------------------------------------------
 
 
-async def test_a_cancel_is_written_once_and_broadcast_each_time(client: httpx2.AsyncClient, bus: Bus) -> None:
+async def test_a_cancel_is_written_once_and_broadcast_each_time(
+    client: httpx2.AsyncClient, bus: Bus, nats_server: NatsServer
+) -> None:
     await put_life(bus, 1, facts=3)
     id = pipeline_id(1)
     heard: list[str] = []
@@ -436,16 +443,18 @@ async def test_a_cancel_is_written_once_and_broadcast_each_time(client: httpx2.A
     async def hear(msg: Any) -> None:
         heard.append(msg.subject)
 
-    await bus.nc.subscribe(subjects.CANCELS, cb=hear)
-    for _ in range(2):
-        await bus.nc.flush()
-    for _ in range(3):
+    async with connect(nats_server.settings(Service.TESTER), Service.TESTER) as agent:
+        await agent.nc.subscribe(subjects.CANCELS, cb=hear)
+        for _ in range(2):
+            await agent.nc.flush()
+        for _ in range(3):
+            assert (await client.post(f"/pipelines/{id}/cancel")).status_code == 202
+        facts = await bus.log.history(id)
+        assert [event.type for _, event in facts].count("pipeline.cancel_requested") == 1
+        assert (await client.get(f"/pipelines/{id}")).json()["cancel_requested"] is True
+        await append(bus, id, e.PipelineCancelled(), source="router", causation=facts[-1][1].id)
         assert (await client.post(f"/pipelines/{id}/cancel")).status_code == 202
-    facts = [event.type for _, event in await bus.log.history(id)]
-    assert facts.count("pipeline.cancel_requested") == 1
-    assert (await client.get(f"/pipelines/{id}")).json()["cancel_requested"] is True
-    await append(bus, id, e.PipelineCancelled(), source="router", causation=(await bus.log.history(id))[-1][1].id)
-    assert (await client.post(f"/pipelines/{id}/cancel")).status_code == 202
+        await agent.nc.flush()
     assert heard == [subjects.cancel(id)] * 4
 
 

@@ -12,8 +12,8 @@ import pytest
 from contracts.events import ResearchCompleted
 from contracts.services import Service
 from infra.runtime.bus import Bus, connect
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
 from infra.runtime.provision import provision
 from infra.runtime.service import Runtime, serving
 from infra.runtime.settings import BusSettings

@@ -31,8 +31,8 @@ from contracts.queries import Answer, PipelinesQuery
 from contracts.services import AGENTS, Service
 from infra.runtime import clock
 from infra.runtime.bus import Bus, connect
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
 from tests.benchmarks import skeleton
 from tests.benchmarks.noop_agents import CONTENT
 from tests.benchmarks.report import Cell, Report, Table, goal

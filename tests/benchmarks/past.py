@@ -18,9 +18,8 @@ from contracts.envelope import Envelope
 from contracts.services import Service
 from gateway.settings import Settings
 from infra.runtime.bus import connect
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
-from infra.runtime.provision import provision
 from services.event_store.database.copy import Copy
 from services.event_store.database.engine import open_engine
 from services.event_store.database.milestones import MILESTONES
@@ -29,6 +28,7 @@ from tests.benchmarks.recorded import decoded, long_life, messages, peak_mib
 from tests.benchmarks.report import Cell, Report, Table, goal
 from tests.support.facts import pipeline_id
 from tests.support.gateway import running_gateway
+from tests.support.nats import provision_all
 
 FACTS = 10_000
 ASKED = 15
@@ -58,8 +58,7 @@ async def recorded(folder: Path, facts: Iterable[Envelope], *, milestones: bool 
     await asyncio.to_thread(_write, url, facts, milestones)
     async with NatsServer(folder / "nats").running() as server:
         async with connect(server.settings(ADMIN), ADMIN) as bus:
-            for service in Service:
-                await provision(bus.js, service, server.settings(ADMIN))
+            await provision_all(bus, server.settings(ADMIN))
         command = ["tests.benchmarks.store_alone", url]
         environment = server.environment(Service.EVENT_STORE)
         async with process(folder, "store", command, environment) as ready:

@@ -15,7 +15,7 @@ import httpx2
 
 from contracts.services import AGENTS
 from infra.runtime.bus import connect
-from infra.runtime.permissions import ADMIN
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.stack import Stack, StackConfig, running_stack
 from infra.runtime.supervisor import Backoff
 from tests.chaos.judge import Verdict, judge

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from contracts.services import AGENTS, Service
 from infra.runtime.bus import connect
-from infra.runtime.permissions import ADMIN
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.stack import Stack
 from tests.support.claude_demo.report import report
 from tests.support.claude_demo.script import REPAIRS

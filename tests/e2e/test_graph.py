@@ -12,11 +12,10 @@ from contracts import events as e
 from contracts.pipeline import Status
 from contracts.services import AGENTS, Service
 from infra.runtime.bus import connect
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
-from infra.runtime.provision import provision
 from tests.support.graph import Stage, stage
-from tests.support.nats import fast
+from tests.support.nats import fast, provision_all
 from tests.support.scripted import GRAPH, Scenario, bad_code, decided, transient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,8 +32,7 @@ async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
     try:
         admin = server.settings(ADMIN, settings)
         async with connect(admin, ADMIN) as bus:
-            for service in Service:
-                await provision(bus.js, service, admin)
+            await provision_all(bus, admin)
             async with stage(server, bus, settings) as theatre:
                 yield theatre
     finally:

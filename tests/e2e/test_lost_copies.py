@@ -14,10 +14,10 @@ from contracts.artifacts import ArtifactRef, TreeManifest
 from contracts.services import Service
 from contracts.turns import Account, Effect, Reply, Usage
 from infra.runtime.bus import Bus
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.gate import GATED
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.object_store import OBJECT_STREAM
-from infra.runtime.permissions import ADMIN
 from infra.runtime.provision import provision
 from infra.runtime.settings import BusSettings
 from tests.support.facts import life, pipeline_id

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from contracts.envelope import Envelope, wrap
 from contracts.events import Fact, PipelineSubmitted
+from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.bus import Bus
+from infra.runtime.provision import provision
 from infra.runtime.settings import MIB, BusSettings
 
 
@@ -33,6 +35,12 @@ def fast(folder: Path) -> BusSettings:
         ack_wait_s=2,
         unknown_retry_s=0.3,
     )
+
+
+async def provision_all(bus: Bus, settings: BusSettings) -> None:
+    """What the event store and then every service makes at its start, all gates open; ``bus`` is the admin's."""
+    for service in sorted(Service, key=lambda service: service is not Service.EVENT_STORE):
+        await provision(bus.js, service, settings)
 
 
 async def append(

@@ -12,15 +12,14 @@ import httpx2
 from contracts.services import Service
 from gateway.settings import Settings
 from infra.runtime.bus import Bus, connect
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
-from infra.runtime.provision import provision
 from infra.runtime.service import serving
 from services.event_store.handler import store
 from services.event_store.settings import Settings as StoreSettings
 from tests.support.gateway import running_gateway
 from tests.support.graph import Stage, stage
-from tests.support.nats import fast
+from tests.support.nats import fast, provision_all
 
 
 @dataclass
@@ -42,8 +41,7 @@ async def site(folder: Path, *, at_work: bool = True, gateway: Settings | None =
         await server.start()
         admin = server.settings(ADMIN, settings)
         bus = await resources.enter_async_context(connect(admin, ADMIN))
-        for service in Service:
-            await provision(bus.js, service, admin)
+        await provision_all(bus, admin)
         copy = store(StoreSettings(artifact_patience_s=0))
         own = server.settings(Service.EVENT_STORE, settings)
         await resources.enter_async_context(serving(Service.EVENT_STORE, copy, own))
