@@ -88,9 +88,15 @@ def _exports(name: str, ways: Mapping[tuple[str, str], tuple[str, ...]]) -> Iter
 
 def _allowed(service: Service) -> dict[str, Any]:
     granted = permissions(service)
-    publish = {"allow": list(granted.publish)} | ({"deny": list(granted.deny)} if granted.deny else {})
+    allow, deny = ([_checked(service, subject) for subject in part] for part in (granted.publish, granted.deny))
+    publish = {"allow": allow} | ({"deny": deny} if deny else {})
     replies = {"allow_responses": {"max": 1, "ttl": "1m"}} if granted.replies else {}
     return {"publish": publish, "subscribe": {"allow": list(granted.subscribe)}} | replies
+
+
+def _checked(service: Service, subject: str) -> str:
+    """Where the log is, the server asks whether a subject is allowed when it has mapped it."""
+    return subject.replace(API, _SERVER_API, 1) if account(service) == LOG_ACCOUNT else subject
 
 
 def with_passwords(passwords: Mapping[str, str]) -> str:
