@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+import sys
 
 import uvicorn
 
@@ -11,6 +13,7 @@ from contracts.services import Service
 from gateway.app import create_app
 from gateway.settings import Settings
 from infra.runtime import logs
+from infra.runtime.bus import CredentialsUnusable, credentials
 from infra.runtime.health import served
 from infra.runtime.settings import BusSettings
 
@@ -45,4 +48,9 @@ async def serve(settings: Settings, bus_settings: BusSettings) -> None:
 if __name__ == "__main__":
     bus_settings = BusSettings()
     logs.configure(bus_settings, Service.GATEWAY.value)
+    try:
+        credentials(bus_settings, Service.GATEWAY)  # it connects in the background, and what is of no use stays so
+    except CredentialsUnusable as error:
+        logging.getLogger(__name__).error("gateway cannot run: %s", error)
+        sys.exit(1)
     asyncio.run(serve(Settings(), bus_settings))

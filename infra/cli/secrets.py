@@ -13,8 +13,8 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from contracts.errors import Rejected
 from infra.runtime.bus_users import USERS, Kind, variable
+from infra.runtime.nkey import new_seed, public_key
 
 Secrets = dict[str, dict[str, str]]
 """Name of a Secret -> key -> value."""
@@ -60,27 +60,8 @@ def _users(values: Mapping[str, str], kind: Kind) -> str:
 
 
 def fresh(kind: Kind) -> str:
-    """A password, or the seed of a user's key pair, from the system's random numbers."""
-    if kind == "password":
-        return secrets.token_urlsafe(24)
-    import nkeys
-
-    seed: bytes = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)
-    return seed.decode()
-
-
-def public_key(seed: str) -> str:
-    """
-    Raises:
-        Rejected: that is no seed.
-    """
-    import nkeys
-
-    try:
-        key: bytes = nkeys.from_seed(bytearray(seed.strip().encode())).public_key
-    except (nkeys.NkeysError, ValueError) as error:
-        raise Rejected("this is no seed of an nkey; remove the file and run the command again") from error
-    return key.decode()
+    """A password, or the seed of a user's key pair."""
+    return secrets.token_urlsafe(24) if kind == "password" else new_seed()
 
 
 def read(folder: Path) -> Secrets:

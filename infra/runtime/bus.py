@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -14,14 +16,23 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from contracts import subjects
+from contracts.errors import Permanent
 from infra.runtime.direct import DirectReader
 from infra.runtime.log import EventLog
+from infra.runtime.nkey import BadSeed, public_key
 from infra.runtime.object_store import ObjectStoreArtifacts
 from infra.runtime.settings import BusSettings
 
 logger = logging.getLogger(__name__)
 
 RECONNECT_WAIT_S = 0.25
+
+
+class CredentialsUnusable(Permanent):
+    """What this process was given to sign in with, or to know the bus by, is of no use."""
+
+    def __init__(self, setting: str, why: str, *, where: str | None = None) -> None:
+        super().__init__(f"{setting} is of no use: {why}", where=where)
 
 
 @dataclass(frozen=True)
@@ -63,10 +74,40 @@ def options(settings: BusSettings, name: str) -> dict[str, Any]:
     }
 
 
-def credentials(settings: BusSettings, name: str) -> tuple[str, str] | None:
-    """User and password, or None for a server that asks for none."""
-    password = settings.password()
-    return None if password is None else (settings.nats_user or name, password)
+def credentials(settings: BusSettings, name: str) -> dict[str, Any]:
+    """Keyword arguments for `nats.connect` by which a user signs in and the server is known; none for a server that
+    asks for nothing. For FastStream's broker: `infra.runtime.connection`.
+
+    Raises:
+        CredentialsUnusable: a file cannot be read, or holds something else.
+    """
+    given: dict[str, Any] = {}
+    if settings.nats_ca_file is not None:
+        # The handshake comes first: nats-py would else send a password in the clear to a server without TLS.
+        given = {"tls": _trusting(settings.nats_ca_file), "tls_handshake_first": True}
+    if settings.nats_nkey_file is not None:
+        return {**given, "nkeys_seed_str": _seed(settings.nats_nkey_file)}
+    try:
+        password = settings.password()
+    except OSError as error:
+        raise CredentialsUnusable("CONNECTORS_NATS_PASSWORD_FILE", str(error)) from error
+    return given if password is None else {**given, "user": settings.nats_user or name, "password": password}
+
+
+def _seed(file: Path) -> str:
+    try:
+        seed = file.read_text().strip()
+        public_key(seed)
+    except (OSError, ValueError, BadSeed) as error:
+        raise CredentialsUnusable("CONNECTORS_NATS_NKEY_FILE", str(error), where=str(file)) from error
+    return seed
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise CredentialsUnusable("CONNECTORS_NATS_CA_FILE", str(error), where=str(ca_file)) from error
 
 
 @asynccontextmanager
@@ -75,19 +116,20 @@ async def connect(
 ) -> AsyncIterator[Bus]:
     """A bus for who only publishes and asks (gateway, command line); waits for a server that is not there yet.
 
+    Raises:
+        CredentialsUnusable: a file cannot be read, or holds something else.
+
     Services that consume use `infra.runtime.service`, which runs their subscriptions with FastStream.
 
         async with connect(BusSettings(), "gateway") as bus:
             await bus.log.append(envelope, expected_last=0)
     """
-    login = credentials(settings, name)
     nc = await nats.connect(
         servers=settings.servers,
-        user=login[0] if login else None,
-        password=login[1] if login else None,
         error_cb=report_error,
         closed_cb=closed,
         **options(settings, name),
+        **credentials(settings, name),
     )
     try:
         yield await Bus.on(nc, settings)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import nats.errors
 from faststream.nats import NatsBroker, NatsMessage
-from faststream.security import SASLPlaintext
+from faststream.nats.security import NatsNKey, NatsSecurity, NatsUserPassword
 from nats.js.errors import NotFoundError
 
 from contracts import subjects
@@ -31,9 +33,15 @@ _FIRST_LOOK_S = 0.2
 
 
 async def connected(service: Service, settings: BusSettings, health: Health) -> Runtime:
-    """A runtime whose broker is connected, and a job that watches the connection."""
+    """A runtime whose broker is connected, and a job that watches the connection. What is in the way meanwhile is a
+    problem in ``health``.
+
+    Raises:
+        CredentialsUnusable: a file cannot be read, or holds something else.
+        nats.errors.Error: the bus knows no such user.
+    """
     ended, again = asyncio.Event(), asyncio.Event()
-    login = buses.credentials(settings, service.value)
+    connecting = True
 
     async def closed() -> None:
         ended.set()
@@ -41,20 +49,27 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
     async def reconnected() -> None:
         again.set()
 
+    async def trouble(error: Exception) -> None:
+        await buses.report_error(error)
+        if connecting:
+            health.problems["bus"] = str(error) or type(error).__name__
+
     broker = NatsBroker(
         settings.servers,
-        security=SASLPlaintext(*login) if login else None,
+        security=_security(buses.credentials(settings, service.value)),
         logger=None,
         apply_types=False,
         decoder=_whole,
         js_options={"prefix": subjects.API},
-        error_cb=buses.report_error,
+        error_cb=trouble,
         closed_cb=closed,
         reconnected_cb=reconnected,
         graceful_timeout=STOP_TIMEOUT_S / 2,
         **buses.options(settings, service.value),
     )
     nc = await broker.connect()
+    connecting = False
+    health.problems.pop("bus", None)
     bus = await Bus.on(nc, settings)
     states = States(bus.log, evolve, capacity=settings.cached_pipelines)
     runtime = Runtime(service, settings, broker, bus, states, health)
@@ -67,6 +82,14 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
     watch_space(health, bus)
     health.warnings["clock"] = _clock_check()
     return runtime
+
+
+def _security(given: Mapping[str, Any]) -> NatsSecurity:
+    """FastStream's spelling of `infra.runtime.bus.credentials`."""
+    tls = {"ssl_context": given.get("tls"), "tls_handshake_first": given.get("tls_handshake_first", False)}
+    if "nkeys_seed_str" in given:
+        return NatsNKey.from_seed(given["nkeys_seed_str"], **tls)
+    return NatsUserPassword(given["user"], given["password"], **tls) if "user" in given else NatsSecurity(**tls)
 
 
 def _clock_check() -> Check:

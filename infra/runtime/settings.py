@@ -15,8 +15,8 @@ GIB = 1024 * MIB
 class BusSettings(BaseSettings):
     """How to reach the bus, how large its streams may grow, and how a consumer behaves.
 
-    The password comes from ``CONNECTORS_NATS_PASSWORD`` or, better, from a file
-    (``CONNECTORS_NATS_PASSWORD_FILE``); it is never an argument of a process.
+    A user signs in with a password or a key. The password comes from ``CONNECTORS_NATS_PASSWORD`` or, better, from
+    a file (``CONNECTORS_NATS_PASSWORD_FILE``), the key's seed from a file; neither is an argument of a process.
     """
 
     model_config = SettingsConfigDict(env_prefix="CONNECTORS_", extra="ignore", frozen=True)
@@ -27,6 +27,10 @@ class BusSettings(BaseSettings):
     )
     nats_password: SecretStr | None = None
     nats_password_file: Path | None = None
+    nats_nkey_file: Path | None = Field(default=None, description="the seed of a user's key; outweighs a password")
+    nats_ca_file: Path | None = Field(
+        default=None, description="whose certificate the bus shows; nothing is said to a bus that shows none"
+    )
     connect_timeout_s: float = Field(default=2, gt=0)
     request_timeout_s: float = Field(default=5, gt=0, description="one request to the bus")
 
