@@ -80,7 +80,8 @@ class Backend:
             await asyncio.gather(connection, return_exceptions=True)
 
     async def _connected(self, ended: asyncio.Event) -> None:
-        async with connect(self._bus_settings, Service.GATEWAY) as bus:
+        async with connect(self._bus_settings, Service.GATEWAY, tell=self._tell) as bus:
+            self.health.problems.pop("connection", None)
             await provisioned(bus.js, Service.GATEWAY, self._bus_settings, self.health)
             settings = self.settings
             reads = Reads(Store(bus.nc, timeout_s=settings.store_timeout_s), bus.log)
@@ -94,6 +95,9 @@ class Backend:
             logger.info("connected")
             await ended.wait()
             await hub.close()
+
+    def _tell(self, problem: str) -> None:
+        self.health.problems["connection"] = problem
 
     async def _bus_problem(self) -> str | None:
         if (self._parts is not None and self._parts.bus.nc.is_connected) or "log" in self.health.problems:

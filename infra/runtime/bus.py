@@ -26,6 +26,7 @@ from infra.runtime.settings import BusSettings
 logger = logging.getLogger(__name__)
 
 RECONNECT_WAIT_S = 0.25
+_REFUSED = "authorization violation"
 
 
 class CredentialsUnusable(Permanent):
@@ -110,27 +111,78 @@ def _trusting(ca_file: Path) -> ssl.SSLContext:
         raise CredentialsUnusable("CONNECTORS_NATS_CA_FILE", str(error), where=str(ca_file)) from error
 
 
+class Troubles:
+    """Hears the client's errors: troubles of a connection are told, not raised; it reconnects by itself.
+
+    Not so before it is connected: nats-py would wait forever for the end of a connection whose TLS handshake failed
+    (its `_close` awaits a writer that the handshake has taken the transport from). So there the first error is
+    raised, out of `nats.connect`, and `until_connected` tries again.
+    """
+
+    def __init__(self) -> None:
+        self.connected = False
+
+    async def hear(self, error: Exception) -> None:
+        if not self.connected:
+            raise error
+        logger.warning("bus: %s", _text(error))
+
+
+async def until_connected(
+    connect: Callable[[], Awaitable[Client]], troubles: Troubles, tell: Callable[[str], None]
+) -> Client:
+    """What ``connect`` returns, however long the bus takes; ``tell`` hears what is in the way, when it changes.
+
+    Raises:
+        nats.errors.Error: the bus does not know this user, or its password or key is another one.
+    """
+    told = ""
+    while True:
+        try:
+            nc = await connect()
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            if _REFUSED in str(error).lower():
+                raise
+            if _text(error) != told:
+                told = _text(error)
+                logger.warning("bus: %s", told)
+                tell(told)
+            await asyncio.sleep(RECONNECT_WAIT_S)
+        else:
+            troubles.connected = True
+            return nc
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
 @asynccontextmanager
 async def connect(
-    settings: BusSettings, name: str, *, closed: Callable[[], Awaitable[None]] | None = None
+    settings: BusSettings,
+    name: str,
+    *,
+    closed: Callable[[], Awaitable[None]] | None = None,
+    tell: Callable[[str], None] = lambda problem: None,
 ) -> AsyncIterator[Bus]:
     """A bus for who only publishes and asks (gateway, command line); waits for a server that is not there yet.
 
     Raises:
         CredentialsUnusable: a file cannot be read, or holds something else.
+        nats.errors.Error: see `until_connected`, which ``tell`` is for.
 
     Services that consume use `infra.runtime.service`, which runs their subscriptions with FastStream.
 
         async with connect(BusSettings(), "gateway") as bus:
             await bus.log.append(envelope, expected_last=0)
     """
-    nc = await nats.connect(
-        servers=settings.servers,
-        error_cb=report_error,
-        closed_cb=closed,
-        **options(settings, name),
-        **credentials(settings, name),
-    )
+    troubles = Troubles()
+    given = {**options(settings, name), **credentials(settings, name)}
+
+    async def attempt() -> Client:
+        return await nats.connect(servers=settings.servers, error_cb=troubles.hear, closed_cb=closed, **given)
+
+    nc = await until_connected(attempt, troubles, tell)
     try:
         yield await Bus.on(nc, settings)
     finally:
@@ -145,8 +197,3 @@ async def close(nc: Client) -> None:
         except (TimeoutError, nats.errors.Error) as error:
             logger.warning("the bus did not take the last messages: %s", error)
     await nc.close()
-
-
-async def report_error(error: Exception) -> None:
-    """The client's error callback: connection troubles are told, not raised; it reconnects by itself."""
-    logger.warning("bus: %s", str(error) or type(error).__name__)

@@ -17,7 +17,7 @@ from contracts.pipeline import evolve
 from contracts.services import Service
 from infra.runtime import bus as buses
 from infra.runtime import clock
-from infra.runtime.bus import Bus
+from infra.runtime.bus import Bus, Troubles, until_connected
 from infra.runtime.health import Check, Health
 from infra.runtime.log import States
 from infra.runtime.runtime import Runtime
@@ -38,10 +38,10 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
 
     Raises:
         CredentialsUnusable: a file cannot be read, or holds something else.
-        nats.errors.Error: the bus knows no such user.
+        nats.errors.Error: the bus does not know this user, or its password or key is another one.
     """
     ended, again = asyncio.Event(), asyncio.Event()
-    connecting = True
+    troubles = Troubles()
 
     async def closed() -> None:
         ended.set()
@@ -49,10 +49,8 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
     async def reconnected() -> None:
         again.set()
 
-    async def trouble(error: Exception) -> None:
-        await buses.report_error(error)
-        if connecting:
-            health.problems["bus"] = str(error) or type(error).__name__
+    def tell(problem: str) -> None:
+        health.problems["bus"] = problem
 
     broker = NatsBroker(
         settings.servers,
@@ -61,14 +59,13 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
         apply_types=False,
         decoder=_whole,
         js_options={"prefix": subjects.API},
-        error_cb=trouble,
+        error_cb=troubles.hear,
         closed_cb=closed,
         reconnected_cb=reconnected,
         graceful_timeout=STOP_TIMEOUT_S / 2,
         **buses.options(settings, service.value),
     )
-    nc = await broker.connect()
-    connecting = False
+    nc = await until_connected(broker.connect, troubles, tell)
     health.problems.pop("bus", None)
     bus = await Bus.on(nc, settings)
     states = States(bus.log, evolve, capacity=settings.cached_pipelines)

@@ -238,13 +238,10 @@ async def test_server_speaks_for_nobody_in_its_answers(place: Place, service: Se
         look, get = f"{API}.STREAM.INFO.{EVENTS}", f"{API}.DIRECT.GET.{EVENTS}"
         which = json.dumps({"seq": stored["seq"]}).encode()
         for reply in foreign:
-            await user.nc.publish(f"{API}.STREAM.INFO.{EVENTS}", reply=reply)
-            await user.nc.publish(f"{API}.DIRECT.GET.{EVENTS}", json.dumps({"seq": place_of}).encode(), reply=reply)
+            await user.nc.publish(look, reply=reply)
+            await user.nc.publish(get, which, reply=reply)
         await user.told()
-        last = await user.nc.request(
-            f"{API}.DIRECT.GET.{EVENTS}", json.dumps({"seq": place_of}).encode(), timeout=5
-        )
-    assert last.data == b""
+        assert (await user.nc.request(get, which, timeout=5)).data == b""
     after = await _looks(place.bus)
     before[EVENTS]["last"] += 1
     assert after == before

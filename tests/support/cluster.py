@@ -74,16 +74,30 @@ class Node:
             self.process.send_signal(with_signal)
             await self.process.wait()
 
+    async def reload(self) -> None:
+        """Let it read its configuration and certificate anew."""
+        assert self.process is not None
+        told = "Reloaded server configuration"
+        before = self.log().count(told)
+        self.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            while self.log().count(told) == before:
+                await asyncio.sleep(0.02)
+
     async def healthy(self) -> bool:
         """What Kubernetes asks: connected to the cluster, its streams up to date."""
+        return " 200 " in (await self.monitored("/healthz")).partition("\r\n")[0]
+
+    async def monitored(self, path: str) -> str:
+        """The answer of its monitoring, head and body; nothing, if it does not answer."""
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.monitoring_port)
-            writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
-            status = await reader.readline()
+            writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            answer = await reader.read()
             writer.close()
         except OSError:
-            return False
-        return b" 200 " in status
+            return ""
+        return answer.decode()
 
     def log(self) -> str:
         return (self.folder / "server.log").read_text()
@@ -96,7 +110,11 @@ class Cluster:
     nodes: tuple[Node, ...]
     folder: Path
     kind: Kind
-    scheme: str
+    authority: Authority
+
+    @property
+    def scheme(self) -> str:
+        return "tls" if self.kind == "nkey" else "nats"
 
     @property
     def url(self) -> str:
@@ -108,7 +126,7 @@ class Cluster:
         own = {"nats_nkey_file" if self.kind == "nkey" else "nats_password_file": key}
         if self.scheme == "tls":
             own["nats_ca_file"] = self.nodes[0].folder / "tls" / "ca.crt"
-        update = {"nats_url": self.url, "nats_user": str(user), "replicas": NODES, **own}
+        update = {"nats_url": self.url, "nats_user": str(user), "replicas": len(self.nodes), **own}
         return (base or BusSettings()).model_copy(update=update)
 
     def node(self, name: str) -> Node:
@@ -129,22 +147,37 @@ class Cluster:
 
 
 @asynccontextmanager
+async def one_node(folder: Path) -> AsyncIterator[Cluster]:
+    """A server that waits for the others of its cluster: it lets in who signs in, and has no streams yet."""
+    async with _nodes(folder, 1, "nkey") as server:
+        yield server
+
+
+@asynccontextmanager
 async def cluster(folder: Path, *, production: bool = True) -> AsyncIterator[Cluster]:
     """``production``: keys and TLS; else passwords, as docker-compose.yml has it."""
-    kind: Kind = "nkey" if production else "password"
-    ports = _free_ports(3 * NODES)
-    nodes = tuple(Node(f"nats-{n}", folder / f"nats-{n}", *ports[3 * n : 3 * n + 3]) for n in range(NODES))
+    async with _nodes(folder, NODES, "nkey" if production else "password") as servers:
+        await servers.ready()
+        yield servers
+
+
+@asynccontextmanager
+async def _nodes(folder: Path, count: int, kind: Kind) -> AsyncIterator[Cluster]:
+    ports = _free_ports(3 * count)
+    nodes = tuple(Node(f"nats-{n}", folder / f"nats-{n}", *ports[3 * n : 3 * n + 3]) for n in range(count))
     routes = [f"127.0.0.1:{node.cluster_port}" for node in nodes]
     found = secrets.completed({}, kind, secrets.fresh, routes)
     secrets.write(folder / "secrets", found)
     authority = Authority()
     for node in nodes:
         node.write(found, authority)
-    servers = Cluster(nodes, folder, kind, "tls" if production else "nats")
+    servers = Cluster(nodes, folder, kind, authority)
     try:
         for node in nodes:
-            await node.start("production.conf" if production else "server.conf")
-        await servers.ready()
+            await node.start("production.conf" if kind == "nkey" else "server.conf")
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            while not all("Server is ready" in node.log() for node in nodes):
+                await asyncio.sleep(0.02)
         yield servers
     finally:
         for node in nodes:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -46,9 +46,13 @@ async def until(true: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
 
 
 @asynccontextmanager
-async def tiny_agent(folder: Path, server: NatsServer, **environment: str) -> AsyncIterator[Process]:
+async def tiny_agent(
+    folder: Path, server: NatsServer | Mapping[str, str], **environment: str
+) -> AsyncIterator[Process]:
+    """``server``: the bus, or the environment in which the agent finds it."""
     log = folder / "agent.log"
-    settings = {"CONNECTORS_DATA_DIR": str(folder), **server.environment(Service.RESEARCH), **environment}
+    bus = server.environment(Service.RESEARCH) if isinstance(server, NatsServer) else server
+    settings = {"CONNECTORS_DATA_DIR": str(folder), **bus, **environment}
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
