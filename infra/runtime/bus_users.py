@@ -49,9 +49,9 @@ def imports() -> dict[tuple[str, str], tuple[str, ...]]:
             for hearer in _hearers(subject):
                 if hearer != account(service):
                     found.setdefault((hearer, subject), []).append(account(service))
-    for hearer, subject in found:
-        if hearer != LOG_ACCOUNT:
-            found[hearer, subject].append(LOG_ACCOUNT)  # the operator may ask and cancel, too
+    for (hearer, _), importers in found.items():
+        if LOG_ACCOUNT not in (hearer, *importers):
+            importers.append(LOG_ACCOUNT)  # the operator may ask and cancel, too
     return {key: tuple(accounts) for key, accounts in found.items()}
 
 

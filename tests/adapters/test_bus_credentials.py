@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nats.errors
 import pytest
 
 from contracts import subjects
 from contracts.services import Service
 from infra.runtime.bus import CredentialsUnusable, connect, credentials
+from infra.runtime.bus_users import USERS
 from infra.runtime.nkey import new_seed
 from infra.runtime.settings import BusSettings
 from tests.support.certificates import Authority
@@ -102,6 +104,20 @@ async def _problems(folder: Path) -> dict[str, str]:
     problems = report["problems"]
     assert isinstance(problems, dict)
     return problems
+
+
+async def test_every_user_signs_in_with_its_own_password_where_there_is_no_tls(tmp_path: Path) -> None:
+    """As docker-compose.yml has it."""
+    async with one_node(tmp_path, "password") as node:
+        for user in USERS:
+            async with connect(node.settings(user), user) as bus:
+                assert bus.nc.is_connected
+        wrong = node.settings(Service.ROUTER).model_copy(
+            update={"nats_password_file": node.settings(RESEARCH).nats_password_file}
+        )
+        with pytest.raises(nats.errors.Error, match="Authorization Violation"):
+            async with connect(wrong, Service.ROUTER):
+                pass
 
 
 async def test_nothing_is_said_to_a_server_without_tls(tmp_path: Path) -> None:

@@ -147,22 +147,22 @@ class Cluster:
 
 
 @asynccontextmanager
-async def one_node(folder: Path) -> AsyncIterator[Cluster]:
+async def one_node(folder: Path, kind: Kind = "nkey") -> AsyncIterator[Cluster]:
     """A server that waits for the others of its cluster: it lets in who signs in, and has no streams yet."""
-    async with _nodes(folder, 1, "nkey") as server:
+    async with _nodes(folder, 1, kind) as server:
         yield server
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *, production: bool = True) -> AsyncIterator[Cluster]:
-    """``production``: keys and TLS; else passwords, as docker-compose.yml has it."""
-    async with _nodes(folder, NODES, "nkey" if production else "password") as servers:
+async def cluster(folder: Path) -> AsyncIterator[Cluster]:
+    async with _nodes(folder, NODES, "nkey") as servers:
         await servers.ready()
         yield servers
 
 
 @asynccontextmanager
 async def _nodes(folder: Path, count: int, kind: Kind) -> AsyncIterator[Cluster]:
+    """By keys and TLS, or, with passwords, without TLS as docker-compose.yml has it."""
     ports = _free_ports(3 * count)
     nodes = tuple(Node(f"nats-{n}", folder / f"nats-{n}", *ports[3 * n : 3 * n + 3]) for n in range(count))
     routes = [f"127.0.0.1:{node.cluster_port}" for node in nodes]
