@@ -26,6 +26,7 @@ from pathlib import Path
 
 from contracts.errors import Permanent, Transient
 from contracts.services import Service
+from contracts.subjects import LOG_ACCOUNT
 from infra.runtime.bus_users import USERS, with_passwords
 from infra.runtime.processes import die_with_parent, without_model_key
 from infra.runtime.settings import BusSettings
@@ -137,6 +138,7 @@ class NatsServer:
         """
         config = self._write_config()
         self._put_away_old_files()
+        self._adopt_old_store()
         self._process = await asyncio.create_subprocess_exec(
             str(find_binary()),
             "--config",
@@ -204,6 +206,12 @@ class NatsServer:
             file.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             (self.folder / "server.log").replace(self.folder / "server.log.previous")
+
+    def _adopt_old_store(self) -> None:
+        """Until 0.1 everybody was in one account, and the server keeps an account's streams below its name."""
+        before, now = (self.store / "jetstream" / name for name in ("$G", LOG_ACCOUNT))
+        if before.is_dir() and not now.exists():
+            before.rename(now)
 
     def _log(self) -> str:
         try:

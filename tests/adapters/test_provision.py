@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import stat
 from datetime import timedelta
+from pathlib import Path
 
 import nats.errors
 import pytest
@@ -16,9 +18,11 @@ from contracts import subjects
 from contracts.services import AGENTS, FACES, Service
 from infra.runtime import clock
 from infra.runtime.bus import Bus, connect
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.health import Health
 from infra.runtime.log import Conflict
 from infra.runtime.nats_server import NatsServer
+from infra.runtime.object_store import OBJECT_STREAM
 from infra.runtime.provision import Misconfigured, provision, provisioned
 from infra.runtime.settings import BusSettings
 from infra.runtime.timers import set_timer
@@ -74,6 +78,26 @@ async def test_stream_from_before_there_were_accounts_takes_them(bus: Bus, bus_s
     await bus.js.publish(subjects.turn("task", "request"), b"{}")
     await provision(bus.js, Service.EVENT_STORE, bus_settings)
     assert (await bus.js.publish(subjects.account("0" * 32), b"{}")).seq == 2
+
+
+async def test_store_from_before_there_were_accounts_is_adopted(
+    tmp_path: Path, provisioned_store: Path, bus_settings: BusSettings
+) -> None:
+    server = NatsServer(tmp_path / "nats")
+    shutil.copytree(provisioned_store / "jetstream" / subjects.LOG_ACCOUNT, server.store / "jetstream" / "$G")
+    async with server.running(), connect(server.settings(ADMIN, bus_settings), ADMIN) as bus:
+        assert (await bus.js.stream_info(subjects.EVENTS_STREAM)).state.consumer_count == len(AGENTS) + 1
+
+
+async def test_bucket_that_a_header_could_purge_is_made_one_that_it_cannot(
+    bus: Bus, bus_settings: BusSettings
+) -> None:
+    ref = await bus.artifacts.put(b"kept", "text/plain")
+    config = (await bus.js.stream_info(OBJECT_STREAM)).config
+    await bus.js.update_stream(config.evolve(allow_rollup_hdrs=True))
+    await provision(bus.js, Service.EVENT_STORE, bus_settings)
+    assert not (await bus.js.stream_info(OBJECT_STREAM)).config.allow_rollup_hdrs
+    assert await bus.artifacts.get(ref) == b"kept"
 
 
 async def test_durable_of_another_layout_is_brought_up_to_date(bus: Bus, bus_settings: BusSettings) -> None:
