@@ -71,6 +71,7 @@ class Backend:
         """Connected, or trying to be, while inside."""
         ended = asyncio.Event()
         connection = asyncio.create_task(self._connected(ended), name="bus")
+        connection.add_done_callback(self._lost)
         try:
             yield
         finally:
@@ -95,6 +96,12 @@ class Backend:
             logger.info("connected")
             await ended.wait()
             await hub.close()
+
+    def _lost(self, connection: asyncio.Task[None]) -> None:
+        """Nobody waits for it, and it does not begin again: what ended it must be seen."""
+        if not connection.cancelled() and (error := connection.exception()) is not None:
+            logger.error("the gateway has no bus: %s; correct it and restart the gateway", error)
+            self.health.problems["connection"] = str(error)
 
     def _tell(self, problem: str) -> None:
         self.health.problems["connection"] = problem

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.shell import err, out
+from contracts.errors import Rejected
+from infra.cli.shell import err, out, run
+
+if TYPE_CHECKING:
+    from infra.runtime.bus_users import Kind
 
 app = typer.Typer(no_args_is_help=True, help="Make what a deployment needs: secrets, and the bus's list of users.")
 
@@ -38,13 +42,21 @@ def secrets(
 
     `connectors deploy secrets production --nkeys --kubernetes | kubectl apply -f -`
     """
+    run(_secrets(folder, "nkey" if nkeys else "password", kubernetes))
+
+
+async def _secrets(folder: Path, kind: Kind, kubernetes: bool) -> int:
     from infra.cli import secrets as made
 
-    found = made.completed(made.read(folder), "nkey" if nkeys else "password", made.fresh)
-    written = made.write(folder, found)
+    try:
+        found = made.completed(made.read(folder), kind, made.fresh)
+        written = made.write(folder, found)
+    except OSError as error:
+        raise Rejected(f"the secrets cannot be kept here: {error.strerror}", where=str(folder)) from error
     err.print(f"{folder}: {len(written)} files written", markup=False, soft_wrap=True)
     if kubernetes:
         typer.echo(made.manifests(found))
+    return 0
 
 
 @app.command()
@@ -57,8 +69,16 @@ def users(
 
     Example: `connectors deploy users`
     """
+    run(_users(folder))
+
+
+async def _users(folder: Path) -> int:
     from infra.runtime.bus_users import files
 
-    for name, text in files().items():
-        (folder / name).write_text(text)
-        out.print(f"{folder / name}", markup=False, soft_wrap=True)
+    try:
+        for name, text in files().items():
+            (folder / name).write_text(text)
+            out.print(f"{folder / name}", markup=False, soft_wrap=True)
+    except OSError as error:
+        raise Rejected(f"the bus's configuration is not here: {error.strerror}", where=str(folder)) from error
+    return 0

@@ -13,8 +13,9 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from contracts.errors import Rejected
 from infra.runtime.bus_users import USERS, Kind, variable
-from infra.runtime.nkey import new_seed, public_key
+from infra.runtime.nkey import BadSeed, new_seed, public_key
 
 Secrets = dict[str, dict[str, str]]
 """Name of a Secret -> key -> value."""
@@ -55,8 +56,16 @@ def _cluster(password: str, nodes: Iterable[str]) -> str:
 
 def _users(values: Mapping[str, str], kind: Kind) -> str:
     """Passwords, or the public half of each key."""
-    shown = values if kind == "password" else {user: public_key(seed) for user, seed in values.items()}
+    shown = values if kind == "password" else {user: _public(user, seed) for user, seed in values.items()}
     return "".join(f"{variable(kind, user)}: {json.dumps(value)}\n" for user, value in shown.items())
+
+
+def _public(user: str, seed: str) -> str:
+    try:
+        return public_key(seed.strip())
+    except BadSeed as error:
+        what = f"{error.what}; remove the file, and another one is made"
+        raise Rejected(what, where=f"{of_user(user)}/{KEYS['nkey']}") from error
 
 
 def fresh(kind: Kind) -> str:

@@ -7,15 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx2
 import nats.errors
 import pytest
 
 from contracts import subjects
 from contracts.services import Service
+from gateway.app import create_app
+from gateway.settings import Settings
 from infra.runtime.bus import CredentialsUnusable, connect, credentials
 from infra.runtime.bus_users import USERS
 from infra.runtime.nkey import new_seed
 from infra.runtime.settings import BusSettings
+from tests.support.asgi import listening
 from tests.support.certificates import Authority
 from tests.support.cluster import Cluster, one_node
 from tests.support.nats import fast
@@ -118,6 +122,10 @@ async def test_every_user_signs_in_with_its_own_password_where_there_is_no_tls(t
         with pytest.raises(nats.errors.Error, match="Authorization Violation"):
             async with connect(wrong, Service.ROUTER):
                 pass
+        async with listening(create_app(Settings(), wrong)) as url, httpx2.AsyncClient(trust_env=False) as client:
+            async with asyncio.timeout(10):
+                while "Authorization Violation" not in (await client.get(f"{url}/readyz")).text:
+                    await asyncio.sleep(0.02)
 
 
 async def test_nothing_is_said_to_a_server_without_tls(tmp_path: Path) -> None:

@@ -93,6 +93,24 @@ def test_kubernetes_gets_what_is_in_the_folder(tmp_path: Path) -> None:
     assert all(name == name.lower() and "_" not in name for name in found)
 
 
+@pytest.mark.parametrize("command", ["secrets", "users"])
+def test_folder_that_cannot_be_written_is_one_line(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(app, ["deploy", command, str(tmp_path / "file" / "folder")])
+    assert result.exit_code == 1
+    assert f"(at {tmp_path / 'file' / 'folder'})" in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_file_that_is_no_key_is_one_line_and_not_shown(tmp_path: Path) -> None:
+    deploy_secrets(tmp_path, "--nkeys")
+    (tmp_path / "connectors-bus-tester" / "nkey.seed").write_text("SUpposed")
+    result = CliRunner().invoke(app, ["deploy", "secrets", str(tmp_path), "--nkeys"])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "connectors-bus-tester" in result.output
+    assert "SUpposed" not in result.output
+
+
 # --- docker-compose.yml -------------------------------------------------------------------------
 
 
