@@ -12,16 +12,25 @@ from contracts import events as e
 from contracts import subjects
 from contracts.envelope import Envelope
 from contracts.pipeline import Status
+from contracts.queries import Counts, CountsQuery
+from contracts.services import Service
 from infra.runtime.bus import Bus, connect
-from infra.runtime.bus_users import ADMIN, USERS
+from infra.runtime.bus_users import ADMIN
+from infra.runtime.gate import GATED
 from infra.runtime.log import Conflict
+from infra.runtime.object_store import OBJECT_STREAM
+from infra.runtime.service import serving
+from services.event_store.handler import store
+from services.event_store.settings import Settings as StoreSettings
 from tests.support.cluster import cluster
 from tests.support.graph import Stage, stage
-from tests.support.nats import fast, provision_all
+from tests.support.nats import fast
 from tests.support.scripted import GRAPH
+from tests.support.store import ask
 
 SCENARIO = GRAPH[0]
 WRITERS = 2
+STREAMS = (*GATED, subjects.TIMERS_STREAM, OBJECT_STREAM)
 
 
 async def test_killed_leader_costs_no_acknowledged_fact_and_repeats_none(tmp_path: Path) -> None:
@@ -36,32 +45,37 @@ async def test_leaders_killed_one_after_the_other_cost_no_acknowledged_fact(tmp_
 async def _killed_leaders(folder: Path, *, kills: int, load_s: float) -> None:
     async with cluster(folder) as servers:
         settings = fast(folder / "data")
-        admin = servers.settings(ADMIN, settings)
-        async with connect(admin, ADMIN) as bus:
-            await provision_all(bus, admin)
-            for user in USERS:
-                async with connect(servers.settings(user, settings), user) as own:
-                    assert (await own.js.stream_info(subjects.EVENTS_STREAM)).config.num_replicas == 3
-            async with stage(servers, bus, settings, slots=4) as theatre:
-                accepted: list[str] = []
-                writers = [asyncio.create_task(_submit(theatre, accepted)) for _ in range(WRITERS)]
-                for _ in range(kills):
-                    await asyncio.sleep(load_s)
-                    leader = servers.node(await _leader(bus))
-                    await leader.end()
-                    await asyncio.sleep(load_s)
-                    await leader.start("production.conf")
-                    await servers.ready()
-                for writer in writers:
-                    writer.cancel()
-                ends = [await theatre.end(pipeline) for pipeline in accepted]
+        keeper = servers.settings(Service.EVENT_STORE, settings)
+        async with (
+            connect(servers.settings(ADMIN, settings), ADMIN) as bus,
+            serving(Service.EVENT_STORE, store(StoreSettings(artifact_patience_s=0)), keeper),
+            connect(servers.settings(Service.GATEWAY, settings), Service.GATEWAY) as gateway,
+            stage(servers, gateway, settings, slots=4) as theatre,
+        ):
+            for stream in STREAMS:
+                assert (await bus.js.stream_info(stream)).config.num_replicas == 3
+            accepted: list[str] = []
+            writers = [asyncio.create_task(_submit(theatre, accepted)) for _ in range(WRITERS)]
+            for _ in range(kills):
+                await asyncio.sleep(load_s)
+                leader = servers.node(await _leader(bus))
+                await leader.end()
+                await asyncio.sleep(load_s)
+                await leader.start("production.conf")
+                await servers.ready()
+            for writer in writers:
+                writer.cancel()
+            ends = [await theatre.end(pipeline) for pipeline in accepted]
             stored = await bus.reader.since(subjects.EVENTS_STREAM, subjects.ALL_EVENTS)
+            last = CountsQuery(min_seq=stored[-1].sequence)
+            copied = await ask(bus, "counts", last, Counts)
     assert {end.status for end in ends} == {Status.SUCCESS}
+    assert len(accepted) > 5 * kills
     facts = [Envelope.decode(message.data) for message in stored]
     submitted = [fact.pipeline for fact in facts if fact.type == e.PipelineSubmitted.TYPE]
     assert set(accepted) <= set(submitted)
-    assert len(accepted) > 5 * kills
     assert [id for id, count in Counter(fact.id for fact in facts).items() if count > 1] == []
+    assert copied.facts == len(facts)
 
 
 async def _submit(theatre: Stage, accepted: list[str]) -> None:
