@@ -36,6 +36,13 @@ PRESENCE = "live.presence"
 CAPABILITIES = "live.capabilities"
 """Request and reply: which agents have a model (`contracts.queries.Capability`). Only who has one answers."""
 
+SPANS = "live.spans"
+"""What services tell of their work, as OTLP protobuf; the gateway hands it to a collector."""
+
+STORE_READY = "ready.event_store"
+"""Request and reply: whether the event store is well (`contracts.queries.StoreReady`). Every process asks, for its
+own readiness, and the answer must not queue behind questions: so it is none of them."""
+
 
 def event(pipeline: str, fact: type[Fact] | str) -> str:
     """``pipelines.<id>.<noun>.<verb>``"""

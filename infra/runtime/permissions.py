@@ -43,13 +43,16 @@ def permissions(service: Service) -> Permissions:
 
 
 def _everybody(service: Service) -> Permissions:
-    """Its facts, its inbox, its durables, and a look at every stream: is it there, open, the same, full?"""
+    """Its facts, its inbox, its durables, a look at every stream (is it there, open, the same, full?), the event
+    store's readiness, and what traces are made of."""
     own = (consumer for stream, name in durables(service).items() for consumer in _durable(stream, name))
     return Permissions(
         publish=(
             *(subjects.any_pipeline(fact) for fact in FACES[service].emits),
             *(f"{subjects.API}.STREAM.INFO.{stream}" for stream in _STREAMS),
             *own,
+            subjects.STORE_READY,
+            subjects.SPANS,
         ),
         subscribe=(f"_INBOX.{service}.>",),
     )
@@ -120,7 +123,7 @@ _ALONE: dict[Service, Permissions] = {
             *_PUT_ARTIFACTS,
             f"{subjects.REFILL}>",
         ),
-        subscribe=(subjects.query("*"),),
+        subscribe=(subjects.query("*"), subjects.STORE_READY),
         replies=True,
     ),
     Service.GATEWAY: _tail(_EVENTS)
@@ -134,6 +137,6 @@ _ALONE: dict[Service, Permissions] = {
             subjects.CAPABILITIES,
             subjects.PRESENCE,
         ),
-        subscribe=(subjects.PROGRESS,),
+        subscribe=(subjects.PROGRESS, subjects.SPANS),
     ),
 }

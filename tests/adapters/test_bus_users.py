@@ -60,7 +60,8 @@ def everything() -> Iterator[str]:
         )
     yield from (subjects.turn("ledger", "request"), subjects.effect("ledger", "request", 1), subjects.account(P))
     yield from (subjects.timer(P, "id"), subjects.timer_fired(P), subjects.progress(P), subjects.cancel(P))
-    yield from (subjects.PRESENCE, subjects.CAPABILITIES, *(subjects.query(name) for name in ("state", "made_up")))
+    yield from (subjects.PRESENCE, subjects.CAPABILITIES, subjects.SPANS, subjects.STORE_READY)
+    yield from (subjects.query(name) for name in ("state", "made_up"))
     yield from (f"{subjects.REFILL}{subject}" for subject in (subjects.event(P, e.PipelineFailed), "turns.a.b"))
     yield from (f"{OBJECTS}.C.x", f"{OBJECTS}.M.x", f"{OBJECTS}.x", "$O.OTHER.C.x", "$KV.x.y", "anything.else")
     yield from ("$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.LOG.CONNZ", "$JS.FC.x", "$NRG.x", "_R_.x", "$JSC.x")
@@ -89,7 +90,7 @@ def _of_stream(api: str, stream: str) -> Iterator[str]:
 def own(service: Service) -> set[str]:
     """Of `everything`, what this service's work needs."""
     found = {subjects.event(P, fact) for fact in FACES[service].emits}
-    found |= {f"{API}.STREAM.INFO.{stream}" for stream in STREAMS}
+    found |= {subjects.STORE_READY, subjects.SPANS, *(f"{API}.STREAM.INFO.{stream}" for stream in STREAMS)}
     for stream, name in durables(service).items():
         found |= {f"{API}.CONSUMER.{verb}.{stream}.{name}" for verb in ("CREATE", "INFO", "MSG.NEXT")}
         found.add(f"$JS.ACK.{stream}.{name}.1.1.1.1.0")
@@ -129,8 +130,8 @@ ALONE: dict[Service, set[str]] = {
 
 HEARD: dict[Service, set[str]] = {
     **{agent: {subjects.CANCELS, subjects.PRESENCE, subjects.CAPABILITIES} for agent in AGENTS},
-    Service.EVENT_STORE: {subjects.query("*")},
-    Service.GATEWAY: {subjects.PROGRESS},
+    Service.EVENT_STORE: {subjects.query("*"), subjects.STORE_READY},
+    Service.GATEWAY: {subjects.PROGRESS, subjects.SPANS},
 }
 
 
@@ -214,7 +215,7 @@ def _as_checked(service: Service, subject: str) -> str:
 @pytest.mark.parametrize("service", Service, ids=str)
 async def test_user_hears_what_is_for_it_and_nothing_else(place: Place, service: Service) -> None:
     inboxes = {f"_INBOX.{user}.>" for user in USERS}
-    plain = {subjects.CANCELS, subjects.PROGRESS, subjects.PRESENCE, subjects.CAPABILITIES, subjects.query("*")}
+    plain = {subject for heard in HEARD.values() for subject in heard}
     streams = {subjects.ALL_EVENTS, subjects.ALL_TURNS, subjects.ALL_ACCOUNTS, subjects.ALL_DEAD}
     tried = {*inboxes, *plain, *streams, ">", "*.>", "live.>", "_INBOX.>", "$JS.>", "$SYS.>", "$O.>", "refill.>"}
     async with trial(place, service) as user:
