@@ -1,6 +1,6 @@
 # Everything a person does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-claude test test-all lint format bench corpus evals chaos clean
+.PHONY: help setup demo demo-claude test test-all lint format lock bench corpus evals chaos clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,6 +49,9 @@ lint: setup ## ruff, mypy strict, import-linter
 format: setup ## Let ruff format and fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+lock: setup ## Pin what the images install, after a change of dependencies (needs uv)
+	$(BIN)/python -m infra.deploy.lock
 
 bench: setup ## Speed, memory and size beside the peers; BENCH='extraction spec' for some of them
 	$(BIN)/python -m tests.benchmarks $(BENCH)

@@ -33,7 +33,7 @@ def requirement(name: str) -> str:
     Raises:
         KeyError: it is not pinned.
     """
-    for line in _joined(requirements()):
+    for line in joined_lines(requirements()):
         if line.startswith(f"{name}=="):
             return line
     raise KeyError(name)
@@ -46,7 +46,7 @@ def parse_pins(text: str) -> Mapping[str, str]:
         ValueError: a requirement that is no ``name==version`` with at least one hash.
     """
     pins: dict[str, str] = {}
-    for line in _joined(text):
+    for line in joined_lines(text):
         pin, *hashes = line.split()
         name, separator, version = pin.partition("==")
         if not separator or not name or not version:
@@ -57,8 +57,8 @@ def parse_pins(text: str) -> Mapping[str, str]:
     return pins
 
 
-def _joined(text: str) -> list[str]:
-    """One line per requirement, without comments."""
+def joined_lines(text: str) -> list[str]:
+    """One line per requirement of a pip requirements file, without comments."""
     lines = (line.split("#", 1)[0].rstrip() for line in text.splitlines())
     joined = "\n".join(lines).replace("\\\n", " ").splitlines()
     return [line.strip() for line in joined if line.strip()]
