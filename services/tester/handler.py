@@ -10,7 +10,7 @@ from time import monotonic
 from contracts.artifacts import JSON_MEDIA_TYPE, ArtifactRef
 from contracts.blueprint import ApiBlueprint
 from contracts.errors import Permanent
-from contracts.events import Fact, TesterMode, TestsFailed, TestsPassed, Verdict
+from contracts.events import Engine, Fact, TesterMode, TestsFailed, TestsPassed, Verdict
 from contracts.pipeline import PipelineState
 from contracts.reports import Feedback, FeedbackList, Outcome, TestReport
 from contracts.services import Service
@@ -46,6 +46,8 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
     package = await _loaded(state, mode, job.task.feedback or state.feedback, tools.artifacts)
     if state.code_by_model or any(map(is_by_model, package.tests)):
         await check_confined(settings)
+    if state.engine is Engine.CLAUDE and tools.model is None and mode is not TesterMode.RERUN:
+        await tools.progress("the tester has no model here: the tests are those that it writes itself")
     python = (await prepare_async()).python
     tested = await examine(
         package,
@@ -78,10 +80,10 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
 def _author(settings: Settings, job: Job, package: Package, workspace: Path, tools: Tools) -> Author | None:
     """A model that adds tests of its own; none where only those that there are run again.
 
-    Raises:
-        Permanent: the pipeline wants a model, and there is none.
+    Where the tester has no model it goes on with its own tests, whatever the engine: in a cluster it has neither key
+    nor a way out, since it runs other people's code, and the verdict does not need a model.
     """
-    if job.task.mode == TesterMode.RERUN or model_for(job, tools, left=True) is None:
+    if job.task.mode == TesterMode.RERUN or tools.model is None or model_for(job, tools, left=True) is None:
         return None
     from services.tester import claude  # where no model works nothing of it is loaded
 

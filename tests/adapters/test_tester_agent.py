@@ -15,7 +15,7 @@ from contracts.artifacts import JSON_MEDIA_TYPE, TreeManifest
 from contracts.blueprint import ApiBlueprint
 from contracts.conformance import JudgedApi
 from contracts.errors import Permanent
-from contracts.events import TesterMode, TestsFailed, TestsPassed, Verdict
+from contracts.events import Engine, TesterMode, TestsFailed, TestsPassed, Verdict
 from contracts.pipeline import PipelineState, Task
 from contracts.reports import Feedback, FeedbackList, Outcome, TestReport
 from contracts.services import Service
@@ -223,6 +223,21 @@ async def test_code_that_cannot_be_imported_is_the_codes_fault(bench):
     assert "protocol/connector/spec" in {check.id for check in report.failed_checks}
     assert not any(proof.proven for proof in report.streams)
     assert await bench.verdict() is Verdict.VALID_FAIL
+
+
+async def test_with_the_engine_claude_and_without_a_model_it_goes_on_with_its_own_tests(bench):
+    """As in a cluster, where it has no key. The code is broken: that is judged fastest."""
+    said: list[str] = []
+
+    async def progress(message: str, *, done: int | None = None, total: int | None = None) -> None:
+        said.append(message)
+
+    bench.tools = replace(bench.tools, progress=progress)
+    bench.state = bench.state.model_copy(update={"engine": Engine.CLAUDE})
+    await bench.change_code("src/source_small/__init__.py", "__version__", "import no_such_module\n\n__version__")
+    report = await bench.test(TesterMode.GENERATE)
+    assert "protocol/connector/spec" in {check.id for check in report.failed_checks}
+    assert "the tester has no model here: the tests are those that it writes itself" in said
 
 
 async def test_code_that_attacks_the_host_changes_nothing_there(bench, tmp_path):
