@@ -1,8 +1,8 @@
 """``python -m infra.deploy.lock``: pins what each service's image installs. ``make lock`` calls it; it needs uv.
 
-``locks/<service>.txt`` has the hashes of every wheel of every package, ``locks/build.txt`` those of what builds our
-own. All are cut from one resolution, ``locks/constraints.txt``, so that a library has one version in all images.
-What is pinned there stays as it is while it fits pyproject.toml; delete a line to take a newer version.
+``locks/<service>.txt`` has the hashes of every package, ``locks/build.txt`` those of what builds our own. All are cut
+from one resolution, ``locks/constraints.txt``: a library has one version in all images. What is pinned there stays as
+it is while it fits pyproject.toml; delete a line to take a newer version.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ LOCKS = Path(__file__).parent / "locks"
 CONSTRAINTS = LOCKS / "constraints.txt"
 BUILD = LOCKS / "build.txt"
 OLDEST_PYTHON = "3.11"
+SOURCE_ONLY = {"nkeys": "setuptools"}
+"""Packages that come without a wheel, and what builds them; the Dockerfile names them, too."""
+
 _TIMEOUT_S = 300.0
 
 WITH_MODEL = frozenset(AGENTS) - {Service.TESTER}
@@ -47,12 +50,16 @@ def write() -> None:
     """
     project = ROOT / "pyproject.toml"
     extras = sorted({extra for service in Service for extra in extras_of(service)})
-    backend = "\n".join(tomllib.loads(project.read_text(encoding="utf-8"))["build-system"]["requires"])
+    backends = [
+        *tomllib.loads(project.read_text(encoding="utf-8"))["build-system"]["requires"],
+        *SOURCE_ONLY.values(),
+    ]
     wanted = LOCKS / "build.in"
-    wanted.write_text(f"{backend}\n", encoding="utf-8")
+    wanted.write_text("".join(f"{backend}\n" for backend in backends), encoding="utf-8")
     try:
         _compile([project, wanted, *_extra(extras)], CONSTRAINTS)
-        hashed: list[Argument] = ["--generate-hashes", "--only-binary", ":all:", "--constraint", CONSTRAINTS]
+        wheels: list[Argument] = ["--only-binary", ":all:", *(f"--no-binary={name}" for name in SOURCE_ONLY)]
+        hashed = ["--generate-hashes", *wheels, "--constraint", CONSTRAINTS]
         for service in Service:
             _compile([project, *_extra(extras_of(service)), *hashed], lock_of(service))
         _compile([wanted, *hashed], BUILD)

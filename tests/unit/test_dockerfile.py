@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.deploy.lock import SOURCE_ONLY
 from tests.support.process import ROOT
 
 DOCKERFILE = ROOT / "infra" / "deploy" / "Dockerfile"
@@ -26,10 +27,19 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_nothing_is_installed_that_is_not_locked() -> None:
     text = DOCKERFILE.read_text(encoding="utf-8").replace("\\\n", " ")
-    installs = re.findall(r"pip [^&|;\n]*?install[^&|;\n]*", text)
-    assert len(installs) == 3
-    assert all("--require-hashes -r " in line or "--no-deps --no-index" in line for line in installs)
-    assert "--no-build-isolation" in text
+    made = re.findall(r"/pip (?:--python \S+ )?((?:install|wheel) [^&|;\n]*)", text)
+    assert len(made) == 5
+    for arguments in made:
+        assert "--require-hashes " in arguments or "--no-deps " in arguments
+        assert "--no-build-isolation " in arguments or not arguments.startswith("wheel")
+        assert (
+            "--no-index" in arguments or not arguments.startswith("install") or "-r /locks/build.txt" in arguments
+        )
+
+
+def test_a_package_without_a_wheel_is_named() -> None:
+    (named,) = re.findall(r"--no-binary (\S+)", DOCKERFILE.read_text(encoding="utf-8"))
+    assert set(named.split(",")) == set(SOURCE_ONLY)
 
 
 def test_only_what_is_copied_reaches_the_engine() -> None:

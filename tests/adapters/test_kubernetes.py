@@ -1,0 +1,292 @@
+"""The Kubernetes manifests, as kubectl renders them: valid, restricted, and nobody reaches more than it must."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import kubernetes_validate
+import pytest
+
+from contracts import subjects
+from contracts.services import AGENTS, Service
+from infra.deploy.lock import WITH_MODEL
+from infra.runtime.connection import STOP_TIMEOUT_S
+from infra.runtime.durables import durables
+from tests.support.keda import ScaledObject
+from tests.support.manifests import (
+    COMPONENT,
+    OVERLAYS,
+    Manifest,
+    Rendered,
+    Workload,
+    kubernetes_name,
+    rendered,
+    strings,
+)
+from tests.support.pod_security import violations
+from tests.support.reach import Address, End, Pod, may_connect, selects
+
+pytestmark = pytest.mark.xdist_group("kubernetes")
+
+NAMESPACE = "agentic-connectors"
+KUBERNETES_VERSION = "1.37"
+RUNS_CODE = {Service.GENERATOR, Service.TESTER, Service.REVIEWER, Service.PUBLISHER}
+SERVICES = tuple(Service)
+
+
+@pytest.fixture(params=OVERLAYS)
+def overlay(request: pytest.FixtureRequest) -> Rendered:
+    return rendered(request.param)
+
+
+@pytest.fixture
+def production() -> Rendered:
+    return rendered("production")
+
+
+def test_every_resource_is_valid_and_has_no_field_that_kubernetes_does_not_know(overlay: Rendered) -> None:
+    for manifest in overlay.manifests:
+        if manifest["kind"] != "ScaledObject":
+            kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+
+
+def test_scaled_objects_are_valid_and_have_no_field_that_keda_does_not_know(production: Rendered) -> None:
+    for manifest in production.of("ScaledObject"):
+        ScaledObject.model_validate(manifest)
+
+
+def test_only_production_needs_keda() -> None:
+    assert rendered("local").of("ScaledObject") == ()
+
+
+def test_each_service_has_a_deployment_and_there_is_no_other(overlay: Rendered) -> None:
+    names = {manifest["metadata"]["name"] for manifest in overlay.of("Deployment")}
+    assert names == set(map(kubernetes_name, Service))
+
+
+def test_pods_are_admitted_where_restricted_is_enforced(overlay: Rendered) -> None:
+    (namespace,) = overlay.of("Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert [found for workload in overlay.workloads.values() for found in violations(workload.pod)] == []
+
+
+def test_pods_have_a_read_only_root_and_no_token_of_the_cluster(overlay: Rendered) -> None:
+    for workload in overlay.workloads.values():
+        spec = workload.pod["spec"]
+        assert workload.container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False
+        assert spec["securityContext"]["runAsUser"] > 0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_an_image_of_its_own_with_its_own_user_of_the_bus(overlay: Rendered, service: Service) -> None:
+    workload = overlay.service(service)
+    image, _, tag = workload.container["image"].rpartition(":")
+    assert image.endswith(f"agentic-connectors/{service.value}")
+    assert tag not in ("", "latest")
+    (bus,) = (volume for volume in workload.pod["spec"]["volumes"] if volume["name"] == "bus")
+    assert bus["secret"]["secretName"] == f"connectors-bus-{kubernetes_name(service)}"
+    mounts = {mount["name"]: mount["mountPath"] for mount in workload.container["volumeMounts"]}
+    assert mounts["bus"] == "/etc/connectors/secrets"
+    assert {mounts["tmp"], mounts["data"]} == {"/tmp", "/data"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_probed_bounded_and_rolled_without_a_gap(overlay: Rendered, service: Service) -> None:
+    workload = overlay.service(service)
+    container, spec = workload.container, workload.pod["spec"]
+    probes = {probe: container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")}
+    assert probes == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+    assert container["resources"]["requests"].keys() == container["resources"]["limits"].keys()
+    assert {"cpu", "memory", "ephemeral-storage"} == container["resources"]["limits"].keys()
+    assert spec["terminationGracePeriodSeconds"] > STOP_TIMEOUT_S
+    assert workload.manifest["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    (spread,) = spec["topologySpreadConstraints"]
+    assert selects(spread["labelSelector"], workload.labels)
+
+
+def test_selectors_find_the_pods_of_one_workload_and_no_other(overlay: Rendered) -> None:
+    workloads = overlay.workloads
+    for name, workload in workloads.items():
+        selector = workload.manifest["spec"]["selector"]
+        assert [other for other, found in workloads.items() if selects(selector, found.labels)] == [name]
+    for budget in overlay.of("PodDisruptionBudget"):
+        found = [
+            name for name, workload in workloads.items() if selects(budget["spec"]["selector"], workload.labels)
+        ]
+        assert found == [budget["metadata"]["name"]]
+    budgets = {budget["metadata"]["name"] for budget in overlay.of("PodDisruptionBudget")}
+    assert budgets == workloads.keys() - {"postgres"}
+    for service in overlay.of("Service"):
+        selector = {"matchLabels": service["spec"]["selector"]}
+        (workload,) = (found for found in workloads.values() if selects(selector, found.labels))
+        ports = {port["name"] for port in workload.container["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+def test_each_agent_is_scaled_by_the_lag_of_its_consumer(production: Rendered) -> None:
+    scaled = {
+        manifest["spec"]["scaleTargetRef"]["name"]: manifest["spec"] for manifest in production.of("ScaledObject")
+    }
+    assert scaled.keys() == set(map(kubernetes_name, AGENTS))
+    nodes = production.named("Service", "nats")["spec"]
+    monitor = next(port["port"] for port in nodes["ports"] if port["name"] == "monitor")
+    assert nodes["clusterIP"] == "None"
+    for agent in AGENTS:
+        spec = scaled[kubernetes_name(agent)]
+        (trigger,) = spec["triggers"]
+        assert trigger["type"] == "nats-jetstream"
+        assert trigger["metadata"]["account"] == subjects.LOG_ACCOUNT
+        assert trigger["metadata"]["stream"] == subjects.EVENTS_STREAM
+        assert trigger["metadata"]["consumer"] == durables(agent)[subjects.EVENTS_STREAM]
+        assert (
+            trigger["metadata"]["natsServerMonitoringEndpoint"] == f"nats.{NAMESPACE}.svc.cluster.local:{monitor}"
+        )
+        # 0 would be for ever: a consumer that nobody has made yet counts as the whole stream, and then as nothing
+        assert spec["minReplicaCount"] >= 1
+        assert "replicas" not in production.service(agent).manifest["spec"]
+
+
+def test_a_statefulset_of_the_bus_has_three_nodes_in_production_and_one_on_a_laptop() -> None:
+    assert rendered("production").named("StatefulSet", "nats")["spec"]["replicas"] == 3
+    assert rendered("local").named("StatefulSet", "nats")["spec"]["replicas"] == 1
+
+
+def test_secrets_are_named_and_never_there(overlay: Rendered) -> None:
+    assert overlay.of("Secret") == ()
+    secret_words = ("SU", "-----BEGIN", "sk-ant-")
+    for text in strings(list(overlay.manifests)):
+        assert not any(text.startswith(word) and len(text) > 20 for word in secret_words), text
+    for workload in overlay.workloads.values():
+        for variable in workload.container.get("env", ()):
+            if any(word in variable["name"] for word in ("TOKEN", "KEY", "PASSWORD", "SEED", "STORE_URL")):
+                assert "secretKeyRef" in variable.get("valueFrom", {}) or variable["value"].startswith(
+                    "/etc/connectors/"
+                )
+
+
+def test_only_agents_but_the_tester_have_the_key_of_a_model(production: Rendered) -> None:
+    with_key = {
+        service for service in Service if "connectors-claude" in set(strings(production.service(service).pod))
+    }
+    assert with_key == WITH_MODEL
+    assert "connectors-claude" not in set(strings(list(rendered("local").manifests)))
+
+
+def test_only_who_runs_generated_code_has_the_profile_that_bubblewrap_needs(production: Rendered) -> None:
+    profiles = {
+        service: production.service(service).pod["spec"]["securityContext"]["seccompProfile"] for service in Service
+    }
+    confined = {"type": "Localhost", "localhostProfile": "connectors-sandbox.json"}
+    assert {service for service, profile in profiles.items() if profile == confined} == RUNS_CODE
+    assert all(profiles[service] == {"type": "RuntimeDefault"} for service in SERVICES if service not in RUNS_CODE)
+
+
+def test_publisher_writes_what_the_gateway_reads(overlay: Rendered) -> None:
+    claim = overlay.named("PersistentVolumeClaim", "output")
+    assert claim["spec"]["accessModes"] == [
+        {"local": "ReadWriteOnce", "production": "ReadWriteMany"}[overlay.overlay]
+    ]
+    mounts = {
+        service: mount.get("readOnly", False)
+        for service in Service
+        for mount in overlay.service(service).container["volumeMounts"]
+        if mount["mountPath"] == "/output"
+    }
+    assert mounts == {Service.PUBLISHER: False, Service.GATEWAY: True}
+
+
+# Who may reach whom -----------------------------------------------------------------------------------------------
+
+DNS = Pod({"k8s-app": "kube-dns"}, "kube-system")
+PUBLIC, METADATA, PRIVATE = Address("93.184.215.14"), Address("169.254.169.254"), Address("10.20.0.7")
+INGRESS = Pod({"app.kubernetes.io/name": "ingress-nginx"}, "ingress-nginx")
+PROMETHEUS = Pod({"app.kubernetes.io/name": "prometheus"}, "monitoring")
+KEDA = Pod({"app": "keda-operator"}, "keda")
+STRANGER = Pod({COMPONENT: "nats", "uses-bus": "true"}, "default")
+OUTSIDE: dict[str, End] = {
+    "dns": DNS,
+    "public": PUBLIC,
+    "ipv6": Address("2606:4700::1111"),
+    "metadata": METADATA,
+    "private": PRIVATE,
+    "private6": Address("fd00::1"),
+    "ingress": INGRESS,
+    "prometheus": PROMETHEUS,
+    "keda": KEDA,
+    "stranger": STRANGER,
+}
+PORTS = (22, 53, 80, 443, 4222, 4317, 4318, 5432, 6222, 6443, 8002, 8080, 8222)
+
+
+def _pod(workload: Workload) -> Pod:
+    ports = {port["name"]: port["containerPort"] for port in workload.container["ports"]}
+    return Pod(workload.labels, NAMESPACE, ports=ports)
+
+
+def _edges(overlay: Rendered) -> set[tuple[str, str, int]]:
+    """Everything that may be connected over TCP, without DNS."""
+    inside = {name: _pod(workload) for name, workload in overlay.workloads.items()}
+    ends: dict[str, End] = {**inside, **OUTSIDE}
+    policies = overlay.of("NetworkPolicy")
+    return {
+        (source, target, port)
+        for source, target, port in product(ends, ends, PORTS)
+        if (source in inside or target in inside)
+        and source != target
+        and port != 53
+        and may_connect(policies, ends[source], ends[target], port)
+    }
+
+
+def _wanted(overlay: str) -> set[tuple[str, str, int]]:
+    services = set(map(kubernetes_name, Service))
+    web = {"research"} if overlay == "local" else {kubernetes_name(service) for service in WITH_MODEL}
+    edges = {(service, "nats", 4222) for service in services}
+    edges |= {("prometheus", service, 8080) for service in services}
+    edges |= {("prometheus", "nats", 8222), ("keda", "nats", 8222)}
+    edges |= {("ingress", "gateway", 8002), ("gateway", "prometheus", 4317), ("gateway", "prometheus", 4318)}
+    edges |= {(service, place, 443) for service in web for place in ("public", "ipv6")}
+    edges |= {("research", place, 80) for place in ("public", "ipv6")}
+    edges |= {("event-store", "postgres" if overlay == "local" else "private", 5432)}
+    return edges
+
+
+def test_exactly_the_listed_connections_are_possible(overlay: Rendered) -> None:
+    assert _edges(overlay) == _wanted(overlay.overlay)
+
+
+def test_a_tester_reaches_the_bus_and_its_names_and_nothing_else(overlay: Rendered) -> None:
+    assert {edge[1:] for edge in _edges(overlay) if edge[0] == "tester"} == {("nats", 4222)}
+    tester, policies = _pod(overlay.service(Service.TESTER)), overlay.of("NetworkPolicy")
+    for protocol in ("UDP", "TCP"):
+        assert may_connect(policies, tester, DNS, 53, protocol=protocol)
+    assert not may_connect(policies, tester, Address("8.8.8.8"), 53, protocol="UDP")
+
+
+def test_nodes_of_the_bus_reach_each_other(overlay: Rendered) -> None:
+    node, policies = _pod(overlay.workloads["nats"]), overlay.of("NetworkPolicy")
+    assert may_connect(policies, node, node, 6222)
+    assert not may_connect(policies, node, node, 4222)
+
+
+def test_nobody_but_the_event_store_has_the_url_of_the_database(overlay: Rendered) -> None:
+    users = {name for name, found in overlay.workloads.items() if "connectors-postgres" in set(strings(found.pod))}
+    assert users == {"event-store"} | ({"postgres"} if overlay.overlay == "local" else set())
+
+
+def test_settings_point_at_files_that_are_mounted(overlay: Rendered) -> None:
+    for service in Service:
+        container = overlay.service(service).container
+        settings = _settings(overlay, container)
+        folders = [mount["mountPath"] for mount in container["volumeMounts"]]
+        for name, value in settings.items():
+            if name.endswith("_FILE"):
+                assert value.rpartition("/")[0] in folders, f"{service}: {name} is {value}"
+
+
+def _settings(overlay: Rendered, container: Manifest) -> dict[str, str]:
+    (source,) = container["envFrom"]
+    config = overlay.named("ConfigMap", source["configMapRef"]["name"])["data"]
+    return {**config, **{entry["name"]: entry.get("value", "") for entry in container.get("env", ())}}
