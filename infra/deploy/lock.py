@@ -1,8 +1,8 @@
 """``python -m infra.deploy.lock``: pins what each service's image installs. ``make lock`` calls it; it needs uv.
 
-``locks/<service>.txt`` has the hashes of every package, ``locks/build.txt`` those of what builds our own. All are cut
-from one resolution, ``locks/constraints.txt``: a library has one version in all images. What is pinned there stays as
-it is while it fits pyproject.toml; delete a line to take a newer version.
+``locks/<service>.txt`` has the hashes of every package, ``locks/build.txt`` those of what builds our own. All are
+cut from one resolution, ``locks/constraints.txt``: a library has one version in all images. What is pinned there
+stays as it is while it fits pyproject.toml; delete a line to take a newer version.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
 def _author(settings: Settings, job: Job, package: Package, workspace: Path, tools: Tools) -> Author | None:
     """A model that adds tests of its own; none where only those that there are run again.
 
-    Where the tester has no model it goes on with its own tests, whatever the engine: in a cluster it has neither key
-    nor a way out, since it runs other people's code, and the verdict does not need a model.
+    Where the tester has no model it goes on with its own tests, whatever the engine: in a cluster it has neither
+    key nor a way out, since it runs other people's code, and the verdict does not need a model.
     """
     if job.task.mode == TesterMode.RERUN or tools.model is None or model_for(job, tools, left=True) is None:
         return None
