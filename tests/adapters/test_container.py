@@ -36,7 +36,11 @@ async def test_store_and_router_get_ready_and_write_nowhere_else(tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_a_connector_is_written_tested_and_published_by_contained_services(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sandbox", [True, False], ids=["with bubblewrap", "without"])
+async def test_a_connector_is_written_tested_and_published_by_contained_services(
+    tmp_path: Path, sandbox: bool
+) -> None:
+    """All run as one user, whose threads the kernel counts together: no limit of one may starve another."""
     await asyncio.to_thread(prepare)
     output, port = tmp_path / "output", free_port()
     output.mkdir()
@@ -49,7 +53,7 @@ async def test_a_connector_is_written_tested_and_published_by_contained_services
             shown = output if service in (Service.PUBLISHER, Service.GATEWAY) else None
             running.append(
                 await stack.enter_async_context(
-                    contained(service, server, tmp_path / service, output=shown, **settings)
+                    contained(service, server, tmp_path / service, output=shown, sandbox=sandbox, **settings)
                 )
             )
         await asyncio.gather(*(each.ready() for each in running))

@@ -66,12 +66,19 @@ class Container:
 
 @asynccontextmanager
 async def contained(
-    service: Service, server: NatsServer, folder: Path, *, output: Path | None = None, **settings: str
+    service: Service,
+    server: NatsServer,
+    folder: Path,
+    *,
+    output: Path | None = None,
+    sandbox: bool = True,
+    **settings: str,
 ) -> AsyncIterator[Container]:
     """``service`` with the environment that an image and the manifests set. ``folder`` is its own, and empty.
 
     Args:
         output: the volume at ``/output``; none without.
+        sandbox: whether there is a bubblewrap inside.
     """
     data, secrets, log = folder / "data", folder / "secrets", folder / "log"
     for path in (data, secrets):
@@ -89,7 +96,7 @@ async def contained(
         **settings,
     }
     module = "gateway" if service is Service.GATEWAY else f"services.{service.value}"
-    argv = [*_bwrap(data, secrets, output, environment), "/opt/venv/bin/python", "-m", module]
+    argv = [*_bwrap(data, secrets, output, environment, sandbox), "/opt/venv/bin/python", "-m", module]
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(*argv, stdout=file, stderr=file)
     try:
@@ -115,7 +122,9 @@ def image_environment(health_port: int) -> dict[str, str]:
     }
 
 
-def _bwrap(data: Path, secrets: Path, output: Path | None, environment: Mapping[str, str]) -> list[str]:
+def _bwrap(
+    data: Path, secrets: Path, output: Path | None, environment: Mapping[str, str], sandbox: bool
+) -> list[str]:
     """Root, so that the uid is a real one; the capabilities that this takes are gone with ``setpriv``."""
     argv = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--clearenv"]
     argv += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"]
@@ -137,6 +146,8 @@ def _bwrap(data: Path, secrets: Path, output: Path | None, environment: Mapping[
     for source, target in shown.items():
         argv += ["--ro-bind", source, target]
     argv += ["--bind", str(data), "/data"]
+    if not sandbox:
+        argv += ["--ro-bind", "/dev/null", str(shutil.which("bwrap"))]
     if output is not None:
         argv += ["--bind", str(output), "/output"]
     for name, value in environment.items():

@@ -8,6 +8,7 @@ import errno
 import json
 import marshal
 import os
+import resource
 import shutil
 import socket
 import tempfile
@@ -20,6 +21,9 @@ from contracts.reports import Isolation
 from infra.runtime.sandbox import bubblewrap, cgroup, usage
 from infra.runtime.sandbox.models import Layout, Report, Request
 from infra.runtime.sandbox.session import CHUNK, Session
+
+FIRST_PID_NAMESPACE = 0xEFFFFFFC
+"""The inode of the machine's own (PROC_PID_INIT_INO of Linux)."""
 
 STACK_BYTES = 8 * 1024 * 1024
 OWN_PROCESSES = 4
@@ -191,18 +195,23 @@ def _job(request: Request, layout: Layout, isolation: Isolation) -> bytes:
             "RLIMIT_NOFILE": limits.open_files,
             "RLIMIT_STACK": STACK_BYTES,
             "RLIMIT_CORE": 0,
-            "RLIMIT_NPROC": limits.processes + (_own_threads() if isolation.kind == "process" else 2),
+            "RLIMIT_NPROC": _user_threads(limits.processes)
+            if isolation.kind == "process"
+            else limits.processes + 2,
         },
     }
     encoded = marshal.dumps(job)
     return b"%d\n%b" % (len(encoded), encoded)
 
 
-def _own_threads() -> int:
-    """How many threads this user has now: without a user namespace the kernel counts all of them together."""
+def _user_threads(more: int) -> int:
+    """How many threads this user may have for ``more`` to be possible: without a user namespace the kernel counts
+    all that it has on this machine. A container shows its own alone, and others often run as the same user: there
+    the limit stays as it is, and only the look from outside (`session`) bounds them."""
+    if os.stat("/proc/self/ns/pid").st_ino != FIRST_PID_NAMESPACE:
+        return resource.getrlimit(resource.RLIMIT_NPROC)[0]
     user = os.getuid()
-    threads = 0
     for process in usage.processes(Path("/proc")):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            threads += process.threads if os.stat(f"/proc/{process.pid}").st_uid == user else 0
-    return threads
+            more += process.threads if os.stat(f"/proc/{process.pid}").st_uid == user else 0
+    return more
