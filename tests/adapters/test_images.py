@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -73,7 +73,13 @@ async def test_a_service_runs_from_its_lock_alone(
     size_mb = sum(path.lstat().st_size for path in venv.rglob("*")) / 1e6
     print(f"{service}: {len(installed)} packages, {size_mb:.0f} MB")
 
-    async with _process(service, python, nats_server, tmp_path) as (process, environment, log):
+    async with AsyncExitStack() as stack:
+        if service is Service.GATEWAY:  # it is ready once the store answers
+            (tmp_path / "store").mkdir()
+            store = _process(Service.EVENT_STORE, Path(sys.executable), nats_server, tmp_path / "store")
+            await stack.enter_async_context(store)
+        running = _process(service, python, nats_server, tmp_path)
+        process, environment, log = await stack.enter_async_context(running)
         why: str | None = ""
         for _ in range(int(READY_TIMEOUT_S / 0.1)):
             if process.returncode is not None or (why := await asyncio.to_thread(problem, environment)) is None:

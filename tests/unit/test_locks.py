@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import grimp
 import pytest
+from grimp import ImportGraph
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from contracts.services import AGENTS, Service
 from infra.deploy.lock import BUILD, LOCKS, WITH_MODEL, extras_of, lock_of
 from tests.support.locks import pyproject, read_lock, unmet
 
+OUR_PACKAGES = ("contracts", "services", "gateway", "infra")
 ELSEWHERE = {
     "anthropic": WITH_MODEL,
     "sqlalchemy": {Service.EVENT_STORE},
@@ -36,6 +42,27 @@ def test_a_lock_has_all_that_its_service_asks_for_and_what_that_needs(service: S
 
 def test_the_build_is_locked_too() -> None:
     assert list(unmet(read_lock(BUILD), map(Requirement, pyproject()["build"]))) == []
+
+
+@pytest.fixture(scope="module")
+def imports() -> ImportGraph:
+    return grimp.build_graph(
+        *OUR_PACKAGES, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+    )
+
+
+@pytest.mark.parametrize("service", Service)
+def test_a_lock_has_all_that_its_service_imports(service: Service, imports: ImportGraph) -> None:
+    """At whatever depth, also within functions; but for the SDK of models, which is loaded by name where there is a
+    key."""
+    package = "gateway" if service is Service.GATEWAY else f"services.{service}"
+    modules = {package, *imports.find_descendants(package)}
+    reached = {found for module in modules for found in imports.find_upstream_modules(module)}
+    libraries = {found for found in reached if imports.is_module_squashed(found)} - sys.stdlib_module_names
+    assert len(libraries) > 3
+    owners, lock = packages_distributions(), read_lock(lock_of(service))
+    unlocked = {name for name in libraries if not any(canonicalize_name(owner) in lock for owner in owners[name])}
+    assert {name: imports.find_shortest_chain(package, name, as_packages=True) for name in unlocked} == {}
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
