@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from itertools import product
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
 
 from contracts import subjects
 from contracts.services import AGENTS, Service
+from infra.cli import secrets
 from infra.deploy.lock import WITH_MODEL
 from infra.runtime.connection import STOP_TIMEOUT_S
 from infra.runtime.durables import durables
+from infra.runtime.nats_server import find_binary
 from tests.support.keda import ScaledObject
 from tests.support.manifests import (
     COMPONENT,
@@ -151,6 +156,73 @@ def test_each_agent_is_scaled_by_the_lag_of_its_consumer(production: Rendered) -
 def test_a_statefulset_of_the_bus_has_three_nodes_in_production_and_one_on_a_laptop() -> None:
     assert rendered("production").named("StatefulSet", "nats")["spec"]["replicas"] == 3
     assert rendered("local").named("StatefulSet", "nats")["spec"]["replicas"] == 1
+
+
+def test_the_bus_finds_every_file_that_its_configuration_names(overlay: Rendered) -> None:
+    there = _config_of_the_bus(overlay)
+    queue, seen = [overlay.workloads["nats"].container["args"][1]], set()
+    while queue:
+        path = queue.pop()
+        assert path in there, f"{path} is not mounted"
+        seen.add(path)
+        text = there[path] or ""
+        queue += [f"/etc/nats/{name}" for name in re.findall(r'include "([^"]+)"', text)]
+        queue += re.findall(r'"(/etc/nats/[^"]+)"', text)
+    assert {"/etc/nats/node.conf", "/etc/nats/secrets/users.conf"} < seen
+    assert ("/etc/nats/tls/tls.key" in seen) == (overlay.overlay == "production")
+
+
+def _config_of_the_bus(overlay: Rendered) -> dict[str, str | None]:
+    """What is in ``/etc/nats``; None: the content is a secret's."""
+    pod = overlay.workloads["nats"].pod["spec"]
+    (volume,) = (found for found in pod["volumes"] if found["name"] == "config")
+    files: dict[str, str | None] = {}
+    for source in volume["projected"]["sources"]:
+        if "configMap" in source:
+            files |= overlay.named("ConfigMap", source["configMap"]["name"])["data"]
+        else:
+            files |= dict.fromkeys(item["path"] for item in source["secret"]["items"])
+    return {f"/etc/nats/{name}": text for name, text in files.items()}
+
+
+def test_a_server_takes_the_configuration_of_a_laptop(tmp_path: Path) -> None:
+    """With the secrets that `connectors deploy secrets` makes."""
+    overlay = rendered("local")
+    made = secrets.completed({}, "password", secrets.fresh)[secrets.SERVER]
+    for path, text in _config_of_the_bus(overlay).items():
+        file = tmp_path / path.removeprefix("/etc/nats/")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(made[file.name] if text is None else text)
+    main = tmp_path / overlay.workloads["nats"].container["args"][1].removeprefix("/etc/nats/")
+    check = subprocess.run(
+        [find_binary(), "-t", "--config", main], env={"NATS_NAME": "nats-0"}, capture_output=True, check=False
+    )
+    assert check.returncode == 0, check.stderr
+
+
+def test_every_secret_that_is_named_is_made_by_the_command_or_listed_as_the_operators(overlay: Rendered) -> None:
+    named = {
+        *(
+            volume["secret"]["secretName"]
+            for pod in _pods(overlay)
+            for volume in pod["volumes"]
+            if "secret" in volume
+        ),
+        *(
+            entry["valueFrom"]["secretKeyRef"]["name"]
+            for pod in _pods(overlay)
+            for entry in pod["containers"][0].get("env", ())
+            if "secretKeyRef" in entry.get("valueFrom", {})
+        ),
+    }
+    operators = {"connectors-claude", "connectors-bus-tls", "connectors-gateway"}
+    made = set(secrets.completed({}, "nkey", secrets.fresh))
+    assert named <= made | (operators if overlay.overlay == "production" else set())
+    assert {f"connectors-bus-{kubernetes_name(service)}" for service in Service} <= named
+
+
+def _pods(overlay: Rendered) -> list[Manifest]:
+    return [workload.pod["spec"] for workload in overlay.workloads.values()]
 
 
 def test_secrets_are_named_and_never_there(overlay: Rendered) -> None:
