@@ -7,16 +7,24 @@ from collections.abc import Iterable
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 from contracts.services import Service
+from gateway.settings import Settings as GatewaySettings
 from infra.deploy.lock import LOCKS
 from infra.runtime.bus_users import ADMIN
+from infra.runtime.claude.settings import ClaudeSettings
+from infra.runtime.settings import BusSettings
+from infra.runtime.toolchain.place import CACHE_VARIABLE
+from services.event_store.settings import Settings as StoreSettings
+from services.publisher.settings import Settings as PublisherSettings
 from tests.support.locks import pyproject
 from tests.support.manifests import KUBERNETES, OVERLAYS, kubernetes_name
 from tests.support.process import ROOT
 
 SERVICES = set(map(str, Service))
 NATS = ROOT / "infra" / "deploy" / "nats"
+SETTINGS = (BusSettings, ClaudeSettings, GatewaySettings, StoreSettings, PublisherSettings)
 OTHER_EXTRAS = {"cli", "embedded", "claude", "all", "dev"}
 OTHER_LOCKS = {"build", "constraints"}
 
@@ -56,3 +64,20 @@ def test_each_service_can_be_started() -> None:
     folders = {path.parent.name for path in (ROOT / "services").glob("*/__main__.py")}
     assert folders | {Service.GATEWAY} == SERVICES
     assert (ROOT / "gateway" / "__main__.py").is_file()
+
+
+def test_what_is_set_for_a_container_is_read_by_something() -> None:
+    """A name that is misspelt changes nothing and says nothing."""
+    deploy = ROOT / "infra" / "deploy"
+    files = (ROOT / "docker-compose.yml", deploy / "Dockerfile", *deploy.rglob("*.y*ml"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    named = set(re.findall(r"\b(?:CONNECTORS|ANTHROPIC)_[A-Z_]+\b", text))
+    assert len(named) > 10
+    read = {name for settings in SETTINGS for name in _variables(settings)}
+    assert named <= read | {CACHE_VARIABLE}
+
+
+def _variables(settings: type[BaseSettings]) -> Iterable[str]:
+    prefix = settings.model_config.get("env_prefix", "")
+    for name, field in settings.model_fields.items():
+        yield str(field.validation_alias or f"{prefix}{name}".upper())
