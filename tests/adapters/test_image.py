@@ -1,4 +1,4 @@
-"""An image as it is built and run: by buildah and runc, without an engine. The tester's, which needs most."""
+"""Images as they are built and run: by buildah and runc, without an engine. The tester's, which needs most."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ from tests.support.oci import Builder, Image
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("image")]
 
 PROBE = "import asyncio; from infra.runtime import sandbox; print(asyncio.run(sandbox.probe()).kind)"
+TYPES = """
+from infra.runtime.toolchain import prepare
+from services.reviewer.warm_types import warm_types
+print(any(warm_types(prepare()).iterdir()))
+"""
 LOOK = """
 import importlib.util as u, os, shutil
 print(os.getuid(), [name for name in ("anthropic", "pip", "sqlalchemy", "services") if u.find_spec(name)])
@@ -31,10 +36,15 @@ for path in ("/x", "/opt/cache/x", "/opt/venv/x", "/tmp/x", "/data/x"):
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     oci.required()
     builder = Builder(tmp_path_factory.mktemp("images"))
     builder.make_base()
+    return builder
+
+
+@pytest.fixture(scope="module")
+def image(builder: Builder) -> Image:
     return builder.build(Service.TESTER)
 
 
@@ -77,3 +87,8 @@ async def test_a_container_of_it_gets_ready(
 
 async def test_the_profile_for_nodes_lets_bubblewrap_work_in_it(image: Image, tmp_path: Path) -> None:
     assert await _output(image, tmp_path, PROBE) == "bubblewrap\n"
+
+
+async def test_a_reviewer_finds_the_types_of_all_packages_in_its_image(builder: Builder, tmp_path: Path) -> None:
+    """It cannot put them there: the root is read-only."""
+    assert await _output(builder.build(Service.REVIEWER), tmp_path, TYPES) == "True\n"

@@ -10,9 +10,11 @@ import os
 import shutil
 import socket
 import sys
+import sysconfig
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,17 @@ import pytest
 from contracts.services import Service
 from infra.runtime.healthcheck import problem
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.toolchain import cache_dir
+from infra.runtime.toolchain import prepare
+from services.reviewer.warm_types import warm_types
 from tests.support.process import ROOT
 
 UID = 10001
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 READY_TIMEOUT_S = 60.0
+SITE_PACKAGES = Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
+ABSENT = Path(__file__).with_name("absent.py")
+DEVELOPMENT = ("psutil",)
+"""Of our venv, what behaves differently for being there: mypy asks psutil, which asks /proc, for the processors."""
 
 
 def required() -> None:
@@ -107,6 +114,13 @@ async def contained(
         await process.wait()
 
 
+@cache
+def cached() -> tuple[Path, Path]:
+    """What the Dockerfile puts into ``/opt/cache``: nothing else is there, and nothing can be added."""
+    toolchain = prepare()
+    return toolchain.root, warm_types(toolchain)
+
+
 def image_environment(health_port: int) -> dict[str, str]:
     """What ``infra/deploy/Dockerfile`` sets, but for the port: all are on one network here."""
     return {
@@ -135,7 +149,7 @@ def _bwrap(
         sys.base_prefix: sys.base_prefix,
         sys.prefix: "/opt/venv",
         str(ROOT): "/opt/src",
-        str(cache_dir()): "/opt/cache",
+        **{str(made): f"/opt/cache/{made.name}" for made in cached()},
         str(secrets): "/etc/connectors/secrets",
     }
     folders = {str(folder) for target in shown.values() for folder in Path(target).parents}
@@ -146,6 +160,8 @@ def _bwrap(
     for source, target in shown.items():
         argv += ["--ro-bind", source, target]
     argv += ["--bind", str(data), "/data"]
+    for name in DEVELOPMENT:
+        argv += ["--ro-bind", str(ABSENT), f"/opt/venv/{SITE_PACKAGES}/{name}/__init__.py"]
     if not sandbox:
         argv += ["--ro-bind", "/dev/null", str(shutil.which("bwrap"))]
     if output is not None:
