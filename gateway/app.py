@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from gateway import page, problems
 from gateway.backend import Backend
 from gateway.guard import Guard
+from gateway.observed import Observed
 from gateway.routes import (
     artifacts,
     connectors,
@@ -45,7 +46,7 @@ def create_app(settings: Settings, bus_settings: BusSettings) -> FastAPI:
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
-        middleware=[Middleware(Guard, settings=settings)],
+        middleware=[Middleware(Observed), Middleware(Guard, settings=settings)],
         responses={"4XX": _PROBLEM, "5XX": _PROBLEM},
         docs_url=None,  # they load scripts from a CDN
         redoc_url=None,

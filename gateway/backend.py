@@ -17,12 +17,15 @@ from gateway.problems import unavailable
 from gateway.reads import Reads
 from gateway.settings import Settings
 from gateway.store import Refused, Store
+from gateway.tracing import spans_travel
 from gateway.writes import Writes
 from infra.runtime.bus import Bus, connect
 from infra.runtime.health import Health
 from infra.runtime.provision import provisioned
 from infra.runtime.settings import BusSettings
 from infra.runtime.space import watch_space
+from infra.runtime.telemetry import scrape
+from infra.runtime.telemetry.spans import bus_recorder
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Backend:
         self.health = Health()
         self.health.started = True
         self.health.checks = {"bus": self._bus_problem, "event_store": self._store_problem}
+        self.health.looks.append(scrape.process_look(Service.GATEWAY, self.health.report))
         self.uploads = asyncio.Semaphore(UPLOADS_AT_A_TIME)
         self.imports = asyncio.Lock()
         self._bus_settings = bus_settings
@@ -86,15 +90,18 @@ class Backend:
             await provisioned(bus.js, Service.GATEWAY, self._bus_settings, self.health)
             settings = self.settings
             reads = Reads(Store(bus.nc, timeout_s=settings.store_timeout_s), bus.log)
-            writes = Writes(bus, reads, submit_timeout_s=settings.submit_timeout_s)
+            recorder = bus_recorder(bus.nc, Service.GATEWAY) if self._bus_settings.tracing else None
+            writes = Writes(bus, reads, submit_timeout_s=settings.submit_timeout_s, recorder=recorder)
             capabilities = Capabilities(
                 bus.nc, timeout_s=settings.capability_timeout_s, cache_s=settings.capability_cache_s
             )
             hub = Hub(bus)
             watch_space(self.health, bus)
+            self.health.looks.append(scrape.bus_look(Service.GATEWAY, bus.nc))
             self._parts = Parts(bus, reads, writes, Dead(bus, writes), hub, capabilities)
             logger.info("connected")
-            await ended.wait()
+            async with spans_travel(bus.nc, settings, recorder):
+                await ended.wait()
             await hub.close()
 
     def _lost(self, connection: asyncio.Task[None]) -> None:

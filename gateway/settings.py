@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -35,7 +35,19 @@ class Settings(BaseSettings):
     capability_cache_s: float = Field(default=5, ge=0)
     submit_timeout_s: float = Field(default=15, gt=0, description="how long a lost acknowledgement is retried")
     allow_loopback: bool = Field(default=False, validation_alias="CONNECTORS_ALLOW_LOOPBACK")
+    otlp_endpoint: HttpUrl | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="where spans are sent to (OTLP over HTTP), without `/v1/traces`; default: nowhere",
+    )
+    otlp_headers: SecretStr = Field(default=SecretStr(""), validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
     output_dir: Path = Field(default=Path("output"), validation_alias="CONNECTORS_OUTPUT_DIR")
+
+    @field_validator("otlp_endpoint", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, given: object) -> object:
+        """https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#parsing-empty-value"""
+        return given or None
 
     def accepts_host(self, host: str) -> bool:
         """Whether ``host`` (without port) may be in a request's ``Host`` header."""

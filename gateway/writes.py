@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 
 from contracts import subjects
 from contracts.envelope import Envelope, UnknownFact, event_id, wrap
@@ -20,12 +22,15 @@ from contracts.events import (
 )
 from contracts.pipeline import PipelineState, Status, evolve
 from contracts.services import Service
+from gateway.observed import client_links
 from gateway.problems import Problem, not_found, unavailable
 from gateway.reads import Reads
 from infra.runtime import clock
 from infra.runtime.bus import Bus
 from infra.runtime.direct import StreamUnavailable
 from infra.runtime.log import Conflict, Folded, States, append_decided
+from infra.runtime.telemetry.context import Place, at, root_span
+from infra.runtime.telemetry.spans import Link, Recorder, Span, span
 
 _KEYS = uuid.UUID("0f6c6a2b-9b0f-4a39-8f0e-3d8f6f5f3c51")
 RETRY_S = 0.2
@@ -42,8 +47,11 @@ def pipeline_for(key: str | None) -> str:
 class Writes:
     """Every append is compare-and-set on the newest state."""
 
-    def __init__(self, bus: Bus, reads: Reads, *, submit_timeout_s: float) -> None:
+    def __init__(
+        self, bus: Bus, reads: Reads, *, submit_timeout_s: float, recorder: Recorder | None = None
+    ) -> None:
         self._bus = bus
+        self._recorder = recorder
         self._reads = reads
         self._submit_timeout_s = submit_timeout_s
         self._states = States(bus.log, evolve)
@@ -55,14 +63,28 @@ class Writes:
             Problem: 422: the pipeline exists and was asked for something else; 503: the log did not confirm it.
         """
         envelope = _said(event_id(pipeline, "submit", Service.GATEWAY), pipeline, fact)
-        try:
-            async with asyncio.timeout(self._submit_timeout_s):
-                sequence = await self._first(envelope)
-        except TimeoutError:
-            raise unavailable(
-                "the log did not confirm the submission in time; send it again with the same Idempotency-Key"
-            ) from None
+        forked = [(fact.parent, root_span(fact.parent))] if isinstance(fact, PipelineForked) else []
+        with self._saying(pipeline, fact.TYPE, links=forked, start=envelope.time):
+            try:
+                async with asyncio.timeout(self._submit_timeout_s):
+                    sequence = await self._first(envelope)
+            except TimeoutError:
+                raise unavailable(
+                    "the log did not confirm the submission in time; send it again with the same Idempotency-Key"
+                ) from None
         self._reads.wrote(pipeline, sequence)
+
+    @contextmanager
+    def _saying(
+        self, pipeline: str, what: str, *, links: Sequence[Link] = (), start: datetime | None = None
+    ) -> Iterator[Span]:
+        """The span of what a user says about a pipeline."""
+        with (
+            at(Place(pipeline, root_span(pipeline), recorder=self._recorder)),
+            span(f"say {what}", kind="server", links=[*client_links(), *links], start=start) as said,
+        ):
+            said.set({"connectors.pipeline.id": pipeline})
+            yield said
 
     async def _first(self, envelope: Envelope) -> int:
         while True:
@@ -163,15 +185,21 @@ class Writes:
             if not folded.state.id:
                 raise not_found(f"there is no pipeline {pipeline}")
             chosen = choose(folded.state)
-            return None if chosen is None else _said(chosen[0], pipeline, chosen[1])
+            if chosen is None:
+                return None
+            saying.rename(f"say {chosen[1].TYPE}")
+            return _said(chosen[0], pipeline, chosen[1])
 
-        try:
-            folded = await self._states.load(pipeline)
-            said = await append_decided(self._bus.log, self._states, folded, pipeline, decide)
-        except UnknownFact as error:
-            raise unavailable(error.what) from None
-        if said is not None:
-            self._reads.wrote(pipeline, said.last)
+        with self._saying(pipeline, "nothing") as saying:
+            try:
+                folded = await self._states.load(pipeline)
+                said = await append_decided(self._bus.log, self._states, folded, pipeline, decide)
+            except UnknownFact as error:
+                raise unavailable(error.what) from None
+            if said is None:
+                saying.drop()
+            else:
+                self._reads.wrote(pipeline, said.last)
 
 
 def _still_open(state: PipelineState) -> None:

@@ -24,7 +24,7 @@ from contracts.pipeline import PipelineState, Status
 from infra.cli.client import Gateway
 from infra.cli.generate import generate
 from infra.cli.sample_crm.data import TOKEN, Record, collections
-from infra.runtime.processes import die_with_parent, without_model_key
+from infra.runtime.processes import die_with_parent, without_keys
 from infra.runtime.stack import StackConfig, running_stack
 from infra.runtime.toolchain import install_offline, prepare_async
 
@@ -41,7 +41,7 @@ async def sample_crm() -> AsyncIterator[str]:
         "-m",
         "infra.cli.sample_crm.server",
         stdout=asyncio.subprocess.PIPE,
-        env=without_model_key(),
+        env=without_keys(),
         start_new_session=True,
         preexec_fn=die_with_parent,
     )
@@ -75,7 +75,7 @@ class Installed:
             self._script,
             *argv,
             stdout=asyncio.subprocess.PIPE,
-            env=without_model_key(),
+            env=without_keys(),
             preexec_fn=die_with_parent,
         )
         try:

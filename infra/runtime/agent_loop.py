@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -21,7 +22,7 @@ from pydantic import ValidationError
 from contracts import subjects
 from contracts.envelope import Envelope, UnknownFact, event_id, wrap
 from contracts.errors import Permanent
-from contracts.events import Fact
+from contracts.events import AgentFailed, Fact
 from contracts.pipeline import Task, open_task, startable
 from contracts.queries import Capability, Presence
 from infra.runtime import clock
@@ -31,6 +32,9 @@ from infra.runtime.log import Folded, append_decided
 from infra.runtime.patience import PatientArtifacts, insist
 from infra.runtime.service import Runtime
 from infra.runtime.strikes import Strikes
+from infra.runtime.telemetry import metrics
+from infra.runtime.telemetry.context import at
+from infra.runtime.telemetry.spans import Attributes, Span, span
 
 if TYPE_CHECKING:
     from infra.runtime.claude.model import Models
@@ -116,7 +120,8 @@ class AgentLoop:
             await other.wait()
         self._active[envelope.id] = done = asyncio.Event()
         try:
-            await self._handle(msg, envelope)
+            with at(self._runtime.place(envelope.pipeline, msg, envelope.id)):
+                await self._handle(msg, envelope)
         finally:
             del self._active[envelope.id]
             done.set()
@@ -130,19 +135,35 @@ class AgentLoop:
         if task is None:
             await self._done(msg)
             return
-        job = Job(task, folded.state)
+        with span(f"{self._service} {task.mode or ''}".rstrip(), kind="consumer") as work:
+            answer = await self._attempted(msg, Job(task, folded.state), work)
+            if answer is Ended.CANCELLED:
+                await self._after_cancel(msg, pipeline, task)
+            elif isinstance(answer, Fact):
+                await self._answer(folded, pipeline, task, answer)
+                await self._done(msg)
+            else:
+                raise _Stopping
+
+    async def _attempted(self, msg: Msg, job: Job, work: Span) -> Fact | Ended:
+        """What came of one attempt. ``work`` ends with it: the answer is said afterwards, and not part of it."""
+        task, service = job.task, self._service
         strikes = await self._persist(lambda: self._strikes.count(task.id, _delivered(msg)))
-        if strikes >= self._settings.max_strikes:
-            answer: Fact | Ended = await self._give_up(msg, job, strikes)
-        else:
-            answer = await self._attempts.run(job, self._tools(job), pipeline)
-        if answer is Ended.CANCELLED:
-            await self._after_cancel(msg, pipeline, task)
-        elif isinstance(answer, Fact):
-            await self._answer(folded, pipeline, task, answer)
-            await self._done(msg)
-        else:
-            raise _Stopping
+        if strikes:
+            metrics.STRIKES.labels(service).inc()
+        began = time.monotonic()
+        with metrics.IN_FLIGHT.labels(service).track_inprogress():
+            if strikes >= self._settings.max_strikes:
+                answer: Fact | Ended = await self._give_up(msg, job, strikes)
+            else:
+                answer = await self._attempts.run(job, self._tools(job), job.state.id)
+        outcome = _outcome(answer)
+        metrics.TASK_SECONDS.labels(service, task.mode or "", outcome).observe(time.monotonic() - began)
+        work.set(_told(job, outcome))
+        if isinstance(answer, AgentFailed):
+            work.fail(answer.kind)
+        work.end()
+        return answer
 
     async def _answer(self, folded: Folded, pipeline: str, task: Task, fact: Fact) -> None:
         """Append the answer unless the task was closed in the meantime."""
@@ -216,6 +237,7 @@ class AgentLoop:
         await self._persist(
             lambda: publish(subjects.dead(self._service.value, pipeline), msg.data, headers=headers)
         )
+        metrics.DEAD_LETTERS.labels(self._service).inc()
 
     @contextmanager
     def _heartbeats(self, msg: Msg) -> Iterator[None]:
@@ -280,6 +302,24 @@ def _models(agent: Agent) -> Models | None:
     from infra.runtime.claude.model import Models
 
     return Models(agent)
+
+
+def _outcome(answer: Fact | Ended) -> str:
+    """Of an attempt, in a word."""
+    if isinstance(answer, AgentFailed):
+        return answer.kind
+    return "done" if isinstance(answer, Fact) else answer.value
+
+
+def _told(job: Job, outcome: str) -> Attributes:
+    task = job.task
+    return {
+        "connectors.pipeline.id": job.state.id,
+        "connectors.task.id": task.id,
+        "connectors.task.mode": task.mode or "",
+        "connectors.task.attempt": task.attempt,
+        "connectors.task.outcome": outcome,
+    }
 
 
 async def _in_progress(msg: Msg) -> None:

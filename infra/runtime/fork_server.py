@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from contracts.errors import Transient
-from infra.runtime.processes import die_with_parent, name_process, without_model_key
+from infra.runtime.processes import die_with_parent, name_process, without_keys
 
 PRELOADED = "infra.runtime.service"
 
@@ -82,7 +82,7 @@ class _Server:
                 "infra.runtime.fork_server",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=without_model_key(),  # what it was started with stays readable in all that it forks
+                env=without_keys(),  # what it was started with stays readable in all that it forks
                 start_new_session=True,
                 preexec_fn=partial(die_with_parent, os.getpid()),
             )

@@ -1,7 +1,8 @@
-"""Is this process alive, and is it ready? Answers on a loopback port or a unix socket, if one is set.
+"""Is this process alive, is it ready, what does it count? Answers on a port or a unix socket, if one is set.
 
 ``GET /healthz``: 200 while the event loop turns. ``GET /readyz``: 200 when connected and consuming and nothing is
 wrong, else 503; the body is ``{"ready": bool, "problems": {name: text}, "warnings": {name: text}}``.
+``GET /metrics``: what `infra.runtime.telemetry.metrics` declares, in Prometheus' text format.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from infra.runtime.telemetry import scrape
 
 _MAX_REQUEST_BYTES = 8192
 _REQUEST_TIMEOUT_S = 5.0
@@ -28,6 +31,7 @@ class Health:
         self.problems: dict[str, str] = {}
         self.checks: dict[str, Check] = {}
         self.warnings: dict[str, Check] = {}
+        self.looks: list[scrape.Look] = []
 
     async def report(self) -> tuple[bool, dict[str, object]]:
         """Ready or not, and the body of ``/readyz``."""
@@ -96,13 +100,18 @@ async def _respond(health: Health, request: bytes) -> bytes:
         return _response("405 Method Not Allowed", {"error": "use GET"})
     if path == b"/healthz":
         return _response("200 OK", {"alive": True})
+    if path == b"/metrics":
+        return _answer_with("200 OK", scrape.CONTENT_TYPE, await scrape.scraped(health.looks))
     if path == b"/readyz":
         ready, body = await health.report()
         return _response("200 OK" if ready else "503 Service Unavailable", body)
-    return _response("404 Not Found", {"error": "there are /healthz and /readyz"})
+    return _response("404 Not Found", {"error": "there are /healthz, /readyz and /metrics"})
 
 
 def _response(status: str, body: dict[str, object]) -> bytes:
-    content = json.dumps(body).encode()
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    return _answer_with(status, "application/json", json.dumps(body).encode())
+
+
+def _answer_with(status: str, content_type: str, content: bytes) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n"
     return f"{head}Connection: close\r\n\r\n".encode() + content

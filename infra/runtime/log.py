@@ -28,6 +28,7 @@ from contracts.errors import Transient
 from contracts.lineage import MAX_GENERATIONS, forked
 from contracts.pipeline import PipelineState
 from infra.runtime.direct import DirectReader, Stored
+from infra.runtime.telemetry import context, metrics
 
 logger = logging.getLogger(__name__)
 
@@ -86,14 +87,18 @@ class EventLog:
             "Nats-Msg-Id": envelope.id,
             PREVIOUS: str(expected_last),
             _FILTER: subjects.history(pipeline),
+            context.HEADER: context.traceparent(pipeline),
         }
         spell = subjects.imported if envelope.imported else subjects.event
         subject = spell(pipeline, envelope.type)
         try:
             reply = await self._nc.request(subject, envelope.encode(), timeout=self._timeout_s, headers=headers)
         except (TimeoutError, nats.errors.Error) as error:
+            metrics.CONFLICTS.inc()
             raise Conflict(f"the log did not confirm {envelope.type}: {error!r}", where=pipeline) from error
-        return _sequence(json.loads(reply.data), envelope)
+        sequence = _sequence(json.loads(reply.data), envelope)
+        metrics.appended(envelope)
+        return sequence
 
     async def history(self, pipeline: str, after: int = 0) -> list[tuple[int, Envelope]]:
         """The pipeline's facts after sequence ``after``, oldest first, as (sequence, envelope).
@@ -151,6 +156,7 @@ def _sequence(answer: dict[str, object], envelope: Envelope) -> int:
     if isinstance(error, dict):
         code, text = error.get("err_code"), str(error.get("description", ""))
         if code in WRONG_LAST_SEQUENCE:
+            metrics.CONFLICTS.inc()
             digits = text.rpartition(":")[2].strip()
             raise Conflict(
                 f"another fact came before {envelope.type}",

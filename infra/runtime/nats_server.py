@@ -28,7 +28,7 @@ from contracts.errors import Permanent, Transient
 from contracts.services import Service
 from contracts.subjects import LOG_ACCOUNT
 from infra.runtime.bus_users import USERS, with_passwords
-from infra.runtime.processes import die_with_parent, without_model_key
+from infra.runtime.processes import die_with_parent, without_keys
 from infra.runtime.settings import BusSettings
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class NatsServer:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
-            env=without_model_key(),
+            env=without_keys(),
             start_new_session=True,  # Ctrl-C in the terminal is for whoever started us; we stop the server last
             preexec_fn=partial(die_with_parent, os.getpid()),
         )

@@ -11,6 +11,14 @@ from collections.abc import Mapping
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
+MODEL_KEYS = "ANTHROPIC_"
+"""For agents."""
+
+COLLECTOR_KEYS = "OTEL_EXPORTER_"
+"""For the gateway: the headers hold a credential."""
+
+_KEYS = (MODEL_KEYS, COLLECTOR_KEYS)
+
 
 def die_with_parent(parent: int | None = None) -> None:
     """For ``preexec_fn``. Linux: the kernel ends the child when the thread that started it ends, however that
@@ -25,11 +33,12 @@ def die_with_parent(parent: int | None = None) -> None:
             os._exit(1)
 
 
-def without_model_key(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """``environment`` (default: this process's) without what belongs to a language model's client, the key above
-    all: for every child that is no agent."""
+def without_keys(environment: Mapping[str, str] | None = None, *, keep: str | None = None) -> dict[str, str]:
+    """``environment`` (default: this process's) without what belongs to a client of a language model or of a
+    collector, the keys above all: for every child that is none. ``keep``: those of them that begin so stay."""
     given = os.environ if environment is None else environment
-    return {name: value for name, value in given.items() if not name.startswith("ANTHROPIC_")}
+    kept = () if keep is None else (keep,)
+    return {name: value for name, value in given.items() if not name.startswith(_KEYS) or name.startswith(kept)}
 
 
 def name_process(name: str) -> None:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
 from contracts.errors import Permanent
-from infra.runtime.processes import without_model_key
+from infra.runtime.processes import without_keys
 
 _TIMEOUT_S = 60
 _WORKERS = 4
@@ -80,7 +80,7 @@ def _ruff(path: str, arguments: list[str], source: str) -> str:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env=without_model_key(),
+        env=without_keys(),
         timeout=_TIMEOUT_S,
         check=False,
     )

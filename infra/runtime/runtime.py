@@ -22,6 +22,8 @@ from infra.runtime.health import Health
 from infra.runtime.log import States
 from infra.runtime.provision import filters
 from infra.runtime.settings import BusSettings
+from infra.runtime.telemetry import context
+from infra.runtime.telemetry.spans import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,8 @@ Handler = Callable[[Msg], Awaitable[None]]
 
 @dataclass
 class Runtime:
-    """What a running service has. ``on_stop`` runs first at the end, while the bus is still there."""
+    """What a running service has. ``on_stop`` runs first at the end, while the bus is still there. ``recorder`` is
+    there where spans are recorded."""
 
     service: Service
     settings: BusSettings
@@ -45,6 +48,7 @@ class Runtime:
     failed: bool = False
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    recorder: Recorder | None = None
 
     def subscribe(
         self, handler: Handler, *, stream: str = subjects.EVENTS_STREAM, durable: str | None = None, slots: int = 1
@@ -72,6 +76,11 @@ class Runtime:
     def listen(self, subject: str, handler: Handler) -> None:
         """Plain subscription: what is said while nobody listens is lost. Answer with ``msg.respond``."""
         self.broker.subscriber(subject)(_raw(handler))
+
+    def place(self, pipeline: str, msg: Msg | None = None, task: str | None = None) -> context.Place:
+        """For `context.at`: at work for ``pipeline``, because ``msg`` came."""
+        came = context.parent(msg.headers if msg is not None else None, pipeline)
+        return context.Place(pipeline, came, task, self.recorder)
 
     def spawn(self, job: Coroutine[Any, Any, None], name: str) -> None:
         """Run ``job`` beside the subscriptions; if it raises, the process ends with an error."""

@@ -34,6 +34,7 @@ from infra.runtime.health import Health, served
 from infra.runtime.provision import provisioned
 from infra.runtime.runtime import Runtime
 from infra.runtime.settings import BusSettings
+from infra.runtime.telemetry import scrape
 
 __all__ = ["Runtime", "Setup", "run_agent", "run_service", "running", "serving"]
 
@@ -78,6 +79,7 @@ async def serving(service: Service, setup: Setup, settings: BusSettings) -> Asyn
     """Connect (waiting for the bus as long as it takes), provision, consume; hand work back at the end."""
     async with AsyncExitStack() as stack:
         health = Health()
+        health.looks.append(scrape.process_look(service, health.report))
         await stack.enter_async_context(
             served(health, host=settings.health_host, port=settings.health_port, socket=settings.health_socket)
         )
@@ -106,6 +108,8 @@ async def _stopped(runtime: Runtime) -> None:
             for hook in runtime.on_stop:
                 await hook()
             await quiet
+            if runtime.recorder is not None:
+                await runtime.recorder.close()
             await _cancelled(runtime.jobs)
             await broker.stop()
     except (TimeoutError, nats.errors.Error) as error:

@@ -54,9 +54,10 @@ class BusSettings(BaseSettings):
     )
     cached_pipelines: int = Field(default=256, ge=1, description="folded states that one process keeps")
 
-    health_port: int | None = Field(default=None, description="serve /healthz and /readyz on this loopback port")
+    health_port: int | None = Field(default=None, description="serve /healthz, /readyz and /metrics on this port")
     health_host: str = "127.0.0.1"
     health_socket: Path | None = Field(default=None, description="the same on a unix socket")
+    tracing: bool = Field(default=False, description="record spans and send them over the bus")
     log_format: Literal["human", "json"] = "human"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -23,7 +23,7 @@ from contracts.errors import Permanent
 from contracts.services import AGENTS, Service
 from infra.runtime.fork_server import Forked, ForkServer
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.processes import without_model_key
+from infra.runtime.processes import COLLECTOR_KEYS, MODEL_KEYS, without_keys
 from infra.runtime.supervisor import POLL_S, Backoff, Kept, Process, ProcessInfo, Say
 
 STOP_TIMEOUT_S = 5.0
@@ -198,7 +198,7 @@ async def _answers_ready(health: Path | int) -> bool:
 
 
 def service_environments(config: StackConfig, nats: NatsServer, port: int) -> dict[Service, dict[str, str]]:
-    """What each service is started with. A model's key is for agents only."""
+    """What each service is started with. A model's key is for agents only, a collector's for the gateway."""
     shared = {
         **os.environ,
         **config.environment,
@@ -208,9 +208,10 @@ def service_environments(config: StackConfig, nats: NatsServer, port: int) -> di
         "CONNECTORS_GATEWAY_HOST": config.host,
         "CONNECTORS_GATEWAY_PORT": str(port),
     }
-    keyless = without_model_key(shared)
+    keys = dict.fromkeys(AGENTS, MODEL_KEYS) | {Service.GATEWAY: COLLECTOR_KEYS}
     return {
-        service: {**(shared if service in AGENTS else keyless), **nats.environment(service)} for service in Service
+        service: {**without_keys(shared, keep=keys.get(service)), **nats.environment(service)}
+        for service in Service
     }
 
 

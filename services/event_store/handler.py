@@ -22,6 +22,7 @@ from services.event_store.database.ledger import ledgers
 from services.event_store.questions import Questions
 from services.event_store.reader import Reader
 from services.event_store.refill import Refill
+from services.event_store.seen import looks
 from services.event_store.settings import Settings
 from services.event_store.verify import Verifier
 from services.event_store.watermark import Watermark
@@ -59,6 +60,7 @@ def store(settings: Settings) -> Setup:
         runtime.spawn(_follow(reader, engine, writer), "copy")
         runtime.spawn(_look_again(archive, settings.missing_retry_s), "missing-artifacts")
         _report(runtime.health, watermark, copy, engine)
+        runtime.health.looks += looks(bus.js, engine, watermark)
 
     return setup
 

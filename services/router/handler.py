@@ -22,10 +22,13 @@ from infra.runtime import clock
 from infra.runtime.log import PREVIOUS, Folded, append_decided
 from infra.runtime.patience import TROUBLES, insist
 from infra.runtime.service import Runtime, Setup
+from infra.runtime.telemetry.context import at
+from infra.runtime.telemetry.spans import span
 from infra.runtime.timers import SEEN, set_timer
 from services.router.open_pipelines import open_pipelines
 from services.router.policy import Decision, decide, elapsed, timers
 from services.router.settings import Settings
+from services.router.whole import tell_whole
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +118,8 @@ class Router:
 
     async def _look(self, pipeline: str) -> None:
         async with self._alone(pipeline):
-            await self._settle(pipeline, await self._states.load(pipeline))
+            with at(self._runtime.place(pipeline)):
+                await self._settle(pipeline, await self._states.load(pipeline))
 
     # --- what it does ---------------------------------------------------------------------------
 
@@ -157,11 +161,13 @@ class Router:
         self, pipeline: str, folded: Folded, choose: Callable[[PipelineState], Decision | None]
     ) -> Folded | None:
         """Append what ``choose`` makes of the newest state; ``None`` if that is nothing."""
+        said: Envelope | None = None
 
         def envelope(now: Folded) -> Envelope | None:
+            nonlocal said
             if (decision := choose(now.state)) is None:
                 return None
-            return wrap(
+            said = wrap(
                 decision.fact,
                 id=decision.id,
                 pipeline=pipeline,
@@ -169,17 +175,26 @@ class Router:
                 time=clock.now(),
                 causation=decision.causation,
             )
+            return said
 
-        after = await append_decided(self._log, self._states, folded, pipeline, envelope)
-        if after is not None and after.state.status.final and not folded.state.status.final:
-            await self._ended(pipeline, after.state)
+        with span("decide", kind="producer") as step:
+            after = await append_decided(self._log, self._states, folded, pipeline, envelope)
+            if after is None or said is None:
+                step.drop()
+            else:
+                step.rename(f"decide {said.type}")
+                step.set({"connectors.pipeline.id": pipeline, "connectors.fact.type": said.type})
+        if said is not None and after is not None and after.state.status.final and not folded.state.status.final:
+            await self._ended(pipeline, said, after.state)
         return after
 
-    async def _ended(self, pipeline: str, state: PipelineState) -> None:
+    async def _ended(self, pipeline: str, final: Envelope, state: PipelineState) -> None:
         """Whoever still works for a pipeline that was cancelled or failed may stop."""
         logger.info("pipeline %s (%s): %s %s", pipeline, state.name, state.status, state.reason or "")
         if state.version is None:
             await self._runtime.bus.nc.publish(subjects.cancel(pipeline))
+        if self._runtime.recorder is not None:
+            await tell_whole(self._runtime.recorder, self._log, final, state)
 
     # --- the message ----------------------------------------------------------------------------
 
@@ -188,7 +203,8 @@ class Router:
 
         async def alone() -> None:
             async with self._alone(pipeline):
-                await work(pipeline)
+                with at(self._runtime.place(pipeline, msg)):
+                    await work(pipeline)
 
         problems = self._runtime.health.problems
         try:

@@ -11,7 +11,7 @@ from contracts.services import AGENTS, Service
 from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.settings import ClaudeSettings
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.processes import without_model_key
+from infra.runtime.processes import COLLECTOR_KEYS, without_keys
 from infra.runtime.stack import StackConfig, service_environments
 
 
@@ -56,7 +56,9 @@ def test_the_key_may_be_in_a_file_and_is_never_shown(monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_no_agent_inherits_nothing_of_the_models_client() -> None:
-    assert without_model_key({"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "u", "PATH": "p"}) == {"PATH": "p"}
+    given = {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "u", "OTEL_EXPORTER_OTLP_HEADERS": "h", "PATH": "p"}
+    assert without_keys(given) == {"PATH": "p"}
+    assert without_keys(given, keep=COLLECTOR_KEYS) == {"OTEL_EXPORTER_OTLP_HEADERS": "h", "PATH": "p"}
 
 
 def test_without_a_key_a_service_loads_nothing_of_the_engine() -> None:

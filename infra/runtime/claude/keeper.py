@@ -17,9 +17,11 @@ from contracts.artifacts import JSON_MEDIA_TYPE, ArtifactRef
 from contracts.errors import Permanent, Transient
 from contracts.turns import Effect
 from infra.runtime.agent import Artifacts
+from infra.runtime.claude import genai
 from infra.runtime.claude.ledger import Turns
 from infra.runtime.claude.tools import Content, Tool, bounded, faults
 from infra.runtime.claude.workspace import Workspace
+from infra.runtime.telemetry.spans import span
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +116,13 @@ class Keeper:
     async def _run(self, tool: Tool, given: dict[str, Any]) -> tuple[Content, bool]:
         """The result, and whether it is an error. Whatever a tool breaks on is told to the model, which may go on
         in another way; trouble of ours (`Transient`) is not."""
+        with span(f"execute_tool {tool.name}", attributes=genai.tool(tool.name)) as told:
+            content, is_error = await self._said(tool, given)
+            if is_error:
+                told.fail("tool_error")
+        return content, is_error
+
+    async def _said(self, tool: Tool, given: dict[str, Any]) -> tuple[Content, bool]:
         folder = self._workspace.folder
         try:
             async with asyncio.timeout(tool.timeout_s):

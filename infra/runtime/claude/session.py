@@ -13,6 +13,7 @@ import httpx2
 from pydantic import BaseModel
 
 from contracts.errors import Permanent
+from infra.runtime.claude import genai
 from infra.runtime.claude.accounts import Till
 from infra.runtime.claude.brief import Brief
 from infra.runtime.claude.conversation import Conversation
@@ -21,6 +22,7 @@ from infra.runtime.claude.prices import load_prices
 from infra.runtime.claude.tools import tools_of
 from infra.runtime.claude.transport import LedgerTransport, Owner
 from infra.runtime.claude.workspace import Workspace
+from infra.runtime.telemetry.spans import span
 
 if TYPE_CHECKING:
     from infra.runtime.claude.model import ClaudeModel
@@ -48,6 +50,7 @@ async def converse(model: ClaudeModel, brief: Brief[T], folder: Path) -> T:
         till=Till(model.accounts, job.state.budget_usd),
         prices=load_prices(settings.claude_prices),
         progress=model.progress,
+        model=model.name,
     )
     workspace = Workspace(folder, model.artifacts)
     keeper = Keeper(owner.ledger, model.turns, model.artifacts, workspace)
@@ -61,11 +64,14 @@ async def converse(model: ClaudeModel, brief: Brief[T], folder: Path) -> T:
         max_retries=settings.claude_retries,
         timeout=timeout,
         http_client=http,
+        # Its own spans count what the ledger answered as asked, and may hold prompts if the environment says so.
+        open_telemetry={"traces": False, "propagation": False},
     ) as client:
         conversation = Conversation(
             client, model.name, brief, brief.max_tokens or settings.claude_max_tokens, tools, keeper, transport
         )
-        outcome = await conversation.run()
+        with span(f"invoke_agent {owner.service}", attributes=genai.agent(owner.service, model.name)):
+            outcome = await conversation.run()
     await workspace.ready()
     return outcome
 

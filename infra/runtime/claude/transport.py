@@ -19,10 +19,14 @@ from contracts import subjects
 from contracts.errors import ConnectorsError
 from contracts.turns import Reply
 from infra.runtime.agent import Artifacts, Progress
+from infra.runtime.claude import genai
 from infra.runtime.claude.accounts import Till
 from infra.runtime.claude.ledger import Turns
+from infra.runtime.claude.meter import Meter
 from infra.runtime.claude.prices import Prices, cost, most
 from infra.runtime.claude.stream import Received
+from infra.runtime.telemetry import metrics
+from infra.runtime.telemetry.spans import span
 
 EVENT_STREAM = "text/event-stream"
 PROGRESS_EVERY_S = 1.0
@@ -45,8 +49,8 @@ class Owner:
 
 @dataclass
 class LedgerTransport(httpx2.AsyncBaseTransport):
-    """``upstream`` sends what the ledger cannot answer. ``request`` is the hash of the last request that was
-    answered, ``failure`` what made this stop: the caller raises it."""
+    """``upstream`` sends to ``model`` what the ledger cannot answer. ``request`` is the hash of the last request
+    that was answered, ``failure`` what made this stop: the caller raises it."""
 
     upstream: httpx2.AsyncClient
     owner: Owner
@@ -55,6 +59,7 @@ class LedgerTransport(httpx2.AsyncBaseTransport):
     till: Till
     prices: Prices
     progress: Progress
+    model: str
     request: str = ""
     turn: int = 0
     failure: ConnectorsError | None = field(default=None)
@@ -88,27 +93,37 @@ class LedgerTransport(httpx2.AsyncBaseTransport):
             return None
         reply = Reply.model_validate_json(known)
         await self.till.settle(reply)
+        metrics.MODEL_REPLAYED.labels(self.owner.service, self.model).inc()
         return _response(await self.artifacts.get(reply.body))
 
     async def _asked(self, request: httpx2.Request, body: bytes, key: str) -> httpx2.Response:
         await self.till.reserve(key, most(body, self.prices))
-        began = time.monotonic()
-        try:
-            response = await self.upstream.send(request, stream=True)
-        except httpx2.TransportError:
-            await self.till.release(key)
-            raise
-        if response.status_code != httpx2.codes.OK:
-            await self.till.release(key)
-            return response
-        received = await self._read(response)
-        reply = await self._reply(received, key, json.loads(body)["model"], time.monotonic() - began)
-        if why := received.why_not:
-            if received.started:
-                await self.till.pay(reply)
-            await self.till.release(key)
-            raise httpx2.RemoteProtocolError(why, request=request)
-        return await self._keep(reply, bytes(received.body))
+        asked = json.loads(body)
+        attributes = genai.request(request.url, asked["model"], asked["max_tokens"])
+        with span(f"chat {asked['model']}", kind="client", attributes=attributes) as told:
+            meter = Meter(self.owner.service, self.model, told)
+            try:
+                response = await self.upstream.send(request, stream=True)
+            except httpx2.TransportError:
+                meter.ended("unreachable")
+                await self.till.release(key)
+                raise
+            if response.status_code != httpx2.codes.OK:
+                meter.ended(str(response.status_code))
+                await self.till.release(key)
+                return response
+            received = await self._read(response)
+            reply = await self._reply(received, key, asked["model"], meter.seconds)
+            if why := received.why_not:
+                meter.ended("cut_off")
+                if received.started:
+                    await self.till.pay(reply)
+                    meter.paid(reply)
+                await self.till.release(key)
+                raise httpx2.RemoteProtocolError(why, request=request)
+            meter.ended("ok")
+            meter.paid(reply)
+            return await self._keep(reply, bytes(received.body))
 
     async def _read(self, response: httpx2.Response) -> Received:
         """The whole stream, or as much of it as came."""
