@@ -77,27 +77,28 @@ def decoded(body: bytes) -> list[SpanSeen]:
     Raises:
         google.protobuf.message.DecodeError: it is none.
     """
-    found = []
-    for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-        resource = _plain(of_resource.resource.attributes)
-        for of_scope in of_resource.scope_spans:
-            for span in of_scope.spans:
-                found.append(
-                    SpanSeen(
-                        service=resource["service.name"],
-                        name=span.name,
-                        kind=span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
-                        trace=span.trace_id.hex(),
-                        id=span.span_id.hex(),
-                        parent=span.parent_span_id.hex(),
-                        begin=span.start_time_unix_nano,
-                        end=span.end_time_unix_nano,
-                        error=span.status.message if span.status.code == span.status.STATUS_CODE_ERROR else None,
-                        links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
-                        attributes=_plain(span.attributes),
-                    )
-                )
-    return found
+    return [
+        _seen(span, _plain(of_resource.resource.attributes)["service.name"])
+        for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for of_scope in of_resource.scope_spans
+        for span in of_scope.spans
+    ]
+
+
+def _seen(span: Any, service: str) -> SpanSeen:
+    return SpanSeen(
+        service=service,
+        name=span.name,
+        kind=span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
+        trace=span.trace_id.hex(),
+        id=span.span_id.hex(),
+        parent=span.parent_span_id.hex(),
+        begin=span.start_time_unix_nano,
+        end=span.end_time_unix_nano,
+        error=span.status.message if span.status.code == span.status.STATUS_CODE_ERROR else None,
+        links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
+        attributes=_plain(span.attributes),
+    )
 
 
 def _plain(attributes: Any) -> dict[str, Any]:

@@ -118,6 +118,8 @@ class BusRecorder:
         )
         self._scope = InstrumentationScope(SCOPE, version(SCOPE))
         self._kept = _Kept()
+        for reason in ("queue_full", "too_large", "bus"):
+            metrics.SPANS_DROPPED.labels(reason)
         provider = TracerProvider(ALWAYS_ON, self._resource, shutdown_on_exit=False, span_limits=_LIMITS)
         provider.add_span_processor(self._kept)
         self._tracer = provider.get_tracer(SCOPE, version(SCOPE))

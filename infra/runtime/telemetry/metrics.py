@@ -101,7 +101,7 @@ STREAM_MAX_BYTES = _gauge("stream_max_bytes", "How large a stream may become; th
 STORE_LAG = _gauge("store_lag_facts", "Facts of the log that the SQL copy does not have yet.")
 PIPELINES = _gauge("pipelines", "Pipelines in the SQL copy.", "status")
 MISSING_ARTIFACTS = _gauge(
-    "missing_artifacts", "Artifacts that facts name and nobody has (at most 100 are counted)."
+    "missing_artifacts", "Artifacts that facts name and nobody has (at most 20 are counted)."
 )
 READY = _gauge("ready", "1 if /readyz says so.", "service")
 WARNINGS = _gauge("warnings", "How many warnings /readyz shows.", "service")
@@ -129,6 +129,17 @@ SPAN_BATCHES = _counter(
     "Batches of spans, as the collector took them: sent, refused, dropped.",
     "outcome",
 )
+
+
+def begin_at_zero(service: Service) -> None:
+    """Show what ``service`` will count before it counts: what appears as 1 has not increased for any query
+    (https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics).
+    """
+    own: list[tuple[Counter | Gauge, tuple[str, ...]]] = [
+        (metric, (service.value,)) for metric in (STRIKES, DEAD_LETTERS, IN_FLIGHT) if service in AGENTS
+    ]
+    for metric, labels in own + _AT_ZERO.get(service, []):
+        metric.labels(*labels)
 
 
 def appended(envelope: Envelope) -> None:
@@ -170,3 +181,14 @@ _ASKED = {
     if fact.TYPE.endswith(".requested")
 }
 """Type of a request -> the service that is asked."""
+
+_AT_ZERO: dict[Service, list[tuple[Counter | Gauge, tuple[str, ...]]]] = {
+    Service.TEST_REVIEWER: [(VERDICTS, (Service.TEST_REVIEWER.value, verdict.value)) for verdict in e.Verdict],
+    Service.REVIEWER: [(VERDICTS, (Service.REVIEWER.value, verdict)) for verdict in ("approved", "rejected")],
+    Service.ROUTER: [
+        *((PIPELINES_ENDED, (outcome,)) for outcome in ("success", "partial", "failed", "cancelled")),
+        *((REPAIRS, (kind,)) for kind in _REPAIRS.values()),
+        *((RETRIES, (agent.value,)) for agent in AGENTS),
+    ],
+    Service.GATEWAY: [(SPAN_BATCHES, (outcome,)) for outcome in ("sent", "refused", "dropped")],
+}

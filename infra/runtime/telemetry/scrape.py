@@ -40,6 +40,7 @@ async def scraped(looks: list[Look]) -> bytes:
 
 def process_look(service: Service, report: Report) -> Look:
     """Which code runs, and whether it is ready."""
+    metrics.begin_at_zero(service)
     try:
         metrics.BUILD.labels(service, version("agentic-connectors")).set(1)
     except PackageNotFoundError:  # a source tree that was never installed
