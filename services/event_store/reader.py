@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.errors import Permanent, Transient
 from contracts.subjects import ALL_EVENTS, EVENTS_STREAM
 from infra.runtime import clock
+from infra.runtime.telemetry.context import Place, at, root_span
 from services.event_store.archive import Archive
 from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy
@@ -105,7 +106,9 @@ class Reader:
         batch = await self._run(_decode, messages)
         for message in batch:
             if message.event is None:
-                logger.error("the message at sequence %d (%s) is no fact", message.sequence, message.subject)
+                pipeline = message.subject.split(".")[1]
+                with at(Place(pipeline, root_span(pipeline))):
+                    logger.error("the message at sequence %d (%s) is no fact", message.sequence, message.subject)
         if batch[0].sequence != self._watermark.last + 1:
             raise Gap(self._watermark.last + 1, batch[0].sequence)
         await self._beside.catch_up()  # before the facts that came of it

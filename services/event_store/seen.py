@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts import subjects
+from contracts.queries import Counts
 from infra.runtime.object_store import OBJECT_STREAM
 from infra.runtime.telemetry import metrics
 from infra.runtime.telemetry.scrape import Look, answered
@@ -45,9 +46,14 @@ def looks(js: JetStreamContext, engine: Engine, watermark: Watermark) -> list[Lo
     async def streams() -> None:
         await asyncio.gather(*map(stream, STREAMS))
 
+    asking: asyncio.Future[Counts] | None = None
+
     async def database() -> None:
+        nonlocal asking
+        if asking is None or asking.done():  # one that hangs is enough: each takes a thread
+            asking = asyncio.ensure_future(asyncio.to_thread(read.counts, engine))
         try:
-            counts = await answered(asyncio.to_thread(read.counts, engine))
+            counts = await answered(asyncio.shield(asking))
         except SQLAlchemyError:
             counts = None
         if counts is None:

@@ -72,11 +72,17 @@ async def tiny_agent(
 
 
 async def ask(socket: Path, path: str) -> tuple[int, dict[str, object]]:
+    status, body = await get(socket, path)
+    return status, json.loads(body)
+
+
+async def get(socket: Path, path: str) -> tuple[int, str]:
+    """The status and the body of an answer of a process's health."""
     reader, writer = await asyncio.open_unix_connection(socket)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
-    return int(head.split()[1]), json.loads(body)
+    return int(head.split()[1]), body.decode()
 
 
 async def eventually(question: Callable[[], Awaitable[tuple[int, object]]], status: int) -> None:

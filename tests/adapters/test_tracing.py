@@ -1,0 +1,180 @@
+"""Traces over a real bus: services that record nothing, forks, replicas, processes, and the way to a collector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from nats.aio.msg import Msg
+
+from contracts import subjects
+from contracts.events import Fact, ResearchCompleted
+from contracts.services import Service
+from gateway.forwarding import Forwarder, parsed
+from infra.runtime import clock
+from infra.runtime.agent import Agent, Job, Tools
+from infra.runtime.bus import Bus
+from infra.runtime.nats_server import NatsServer
+from infra.runtime.service import running
+from infra.runtime.settings import BusSettings
+from infra.runtime.telemetry import metrics
+from infra.runtime.telemetry.context import Place, at
+from tests.support.collector import SpanSeen, collecting, decoded
+from tests.support.graph import stage
+from tests.support.nats import fact_of, submit
+from tests.support.process import get, tiny_agent
+from tests.support.scripted import GRAPH, researched
+
+SPAN = "b7ad6b7169203331"
+
+
+@asynccontextmanager
+async def heard(bus: Bus) -> AsyncIterator[list[SpanSeen]]:
+    """The spans that go over the bus meanwhile."""
+    spans: list[SpanSeen] = []
+
+    async def take(msg: Msg) -> None:
+        spans.extend(decoded(msg.data))
+
+    subscription = await bus.nc.subscribe(subjects.SPANS, cb=take)
+    await bus.nc.flush()
+    yield spans
+    await bus.nc.flush()
+    await subscription.unsubscribe()
+
+
+async def header_of(bus: Bus, pipeline: str, fact: str) -> str:
+    stored = await bus.reader.last(subjects.EVENTS_STREAM, subjects.event(pipeline, fact))
+    assert stored is not None
+    return stored.headers["traceparent"]
+
+
+async def test_a_service_that_records_nothing_passes_the_trace_on(
+    bus: Bus, nats_server: NatsServer, bus_settings: BusSettings
+) -> None:
+    async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
+        return researched(job.state, job.task)
+
+    pipeline = clock.new_id()
+    settings = nats_server.settings(Service.RESEARCH, bus_settings)
+    async with heard(bus) as spans, running(Agent(Service.RESEARCH, run), settings):
+        with at(Place(pipeline, SPAN)):
+            await submit(bus, pipeline=pipeline)
+        await fact_of(bus, pipeline, ResearchCompleted)
+    assert await header_of(bus, pipeline, ResearchCompleted.TYPE) == f"00-{pipeline}-{SPAN}-01"
+    assert spans == []
+
+
+async def test_a_fork_is_a_trace_of_its_own_with_a_link_and_replicas_tell_each_end_once(
+    bus: Bus, nats_server: NatsServer, bus_settings: BusSettings
+) -> None:
+    tracing = bus_settings.model_copy(update={"tracing": True})
+    happy = next(scenario for scenario in GRAPH if scenario.name == "happy")
+    async with heard(bus) as spans, stage(nats_server, bus, tracing, routers=2) as theatre:
+        pipelines = [await theatre.submit(happy) for _ in range(5)]
+        for pipeline in pipelines:
+            await theatre.end(pipeline)
+        pipelines.append(await theatre.fork(pipelines[0], 3))
+        await theatre.end(pipelines[-1])
+    roots = [span for span in spans if not span.parent]
+    assert sorted(root.trace for root in roots) == sorted(pipelines)
+    links = {root.trace: root.links for root in roots if root.links}
+    assert links == {pipelines[-1]: ((pipelines[0], pipelines[0][16:]),)}
+
+
+async def test_a_process_tells_its_spans_before_it_ends_and_its_metrics_while_it_runs(
+    bus: Bus, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    (tmp_path / "release").touch()
+    environment = {"CONNECTORS_TRACING": "true", "CONNECTORS_HEALTH_SOCKET": str(tmp_path / "health.sock")}
+    async with heard(bus) as spans, tiny_agent(tmp_path, nats_server, **environment) as agent:
+        await agent.says(": ready")
+        pipeline = await submit(bus)
+        await fact_of(bus, pipeline, ResearchCompleted)
+        status, text = await get(tmp_path / "health.sock", "/metrics")
+        assert await agent.stop() == 0
+    assert [(span.service, span.name, span.trace) for span in spans] == [("research", "research", pipeline)]
+    lines = text.splitlines()
+    assert status == 200
+    assert 'connectors_facts_appended_total{type="research.completed"} 1.0' in lines
+    assert 'connectors_ready{service="research"} 1.0' in lines
+    assert 'connectors_bus_connected{service="research"} 1.0' in lines
+    assert 'connectors_consumer_pending_messages{consumer="research"} 0.0' in lines
+    assert pipeline not in text
+
+
+async def test_a_bus_that_is_away_is_told_and_lag_is_not_shown_as_it_was(
+    bus: Bus, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    socket = tmp_path / "health.sock"
+    async with tiny_agent(tmp_path, nats_server, CONNECTORS_HEALTH_SOCKET=str(socket)) as agent:
+        await agent.says(": ready")
+        assert 'consumer_pending_messages{consumer="research"}' in (await get(socket, "/metrics"))[1]
+        await nats_server.kill()
+        text = ""
+        async with asyncio.timeout(10):
+            while 'connectors_bus_connected{service="research"} 0.0' not in text:
+                _, text = await get(socket, "/metrics")
+        assert 'connectors_ready{service="research"} 0.0' in text
+        assert "consumer_pending_messages{" not in text
+
+
+# --- the way to a collector -----------------------------------------------------------------------
+
+
+def forwarded(outcome: str) -> float:
+    labels = {"outcome": outcome}
+    return metrics.REGISTRY.get_sample_value("connectors_span_batches_forwarded_total", labels) or 0
+
+
+@asynccontextmanager
+async def forwarding(bus: Bus, url: str, count: int = 1) -> AsyncIterator[list[Forwarder]]:
+    """So many gateways' forwarders, listening."""
+    forwarders = [Forwarder(bus.nc, f"{url}/", "authorization=Bearer%20a") for _ in range(count)]
+    jobs = [asyncio.create_task(forwarder.run()) for forwarder in forwarders]
+    await asyncio.sleep(0)
+    await bus.nc.flush()
+    try:
+        yield forwarders
+    finally:
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+
+async def test_of_two_gateways_one_hands_a_batch_on(bus: Bus) -> None:
+    sent = forwarded("sent")
+    async with collecting() as collector, forwarding(bus, collector.url, 2) as forwarders:
+        for _ in range(20):
+            await bus.nc.publish(subjects.SPANS, b"")
+        for forwarder in forwarders:
+            await forwarder.drained(5)
+    assert (len(collector.bodies), forwarded("sent")) == (20, sent + 20)
+    assert {headers["content-type"] for headers in collector.headers} == {"application/x-protobuf"}
+    assert {headers["authorization"] for headers in collector.headers} == {"Bearer a"}
+
+
+async def test_what_a_collector_refuses_is_not_sent_again(bus: Bus) -> None:
+    refused = forwarded("refused")
+    async with collecting(status=400) as collector, forwarding(bus, collector.url) as [forwarder]:
+        await bus.nc.publish(subjects.SPANS, b"x")
+        await forwarder.drained(5)
+    assert (collector.bodies, forwarded("refused")) == ([b"x"], refused + 1)
+
+
+async def test_what_there_is_no_room_for_is_dropped(bus: Bus) -> None:
+    dropped, batch = forwarded("dropped"), bytes(900_000)
+    async with collecting(status=503) as collector, forwarding(bus, collector.url):
+        for _ in range(25):
+            await bus.nc.publish(subjects.SPANS, batch)
+            await bus.nc.flush()
+        async with asyncio.timeout(5):
+            while forwarded("dropped") < dropped + 7:
+                await asyncio.sleep(0.01)
+    assert forwarded("dropped") == dropped + 7, "18 fit into 16 MiB"
+
+
+def test_headers_are_read_as_the_specification_has_them() -> None:
+    assert parsed("a=b%20c, d = e,nonsense,f=g=h") == {"a": "b c", "d": "e", "f": "g=h"}
