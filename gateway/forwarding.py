@@ -43,6 +43,7 @@ class Forwarder:
 
     async def run(self) -> None:
         """Until cancelled."""
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it says a line for each batch
         subscription = await self._nc.subscribe(SPANS, queue=QUEUE, cb=self._take)
         try:
             async with httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client:

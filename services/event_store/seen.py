@@ -6,7 +6,6 @@ The streams are everybody's; it tells of them because one has to, and because it
 from __future__ import annotations
 
 import asyncio
-import math
 
 from nats.js import JetStreamContext
 from sqlalchemy import Engine
@@ -14,12 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts import subjects
 from contracts.queries import Counts
+from contracts.services import Service
 from infra.runtime.object_store import OBJECT_STREAM
 from infra.runtime.telemetry import metrics
 from infra.runtime.telemetry.scrape import Look, answered
 from services.event_store.database import read
 from services.event_store.watermark import Watermark
 
+_OWN = Service.EVENT_STORE.value
 STREAMS = (
     subjects.EVENTS_STREAM,
     subjects.TURNS_STREAM,
@@ -35,13 +36,19 @@ def looks(js: JetStreamContext, engine: Engine, watermark: Watermark) -> list[Lo
     async def stream(name: str) -> None:
         info = await answered(js.stream_info(name))
         if name == subjects.EVENTS_STREAM:
-            metrics.STORE_LAG.set(math.nan if info is None else info.state.last_seq - watermark.last)
+            lag(None if info is None else info.state.last_seq)
         if info is None:
             metrics.STREAM_BYTES.remove(name)
             metrics.STREAM_MAX_BYTES.remove(name)
         else:
             metrics.STREAM_BYTES.labels(name).set(info.state.bytes)
             metrics.STREAM_MAX_BYTES.labels(name).set(info.config.max_bytes or 0)
+
+    def lag(last: int | None) -> None:
+        if last is None:
+            metrics.STORE_LAG.clear()
+        else:
+            metrics.STORE_LAG.labels(_OWN).set(last - watermark.last)
 
     async def streams() -> None:
         await asyncio.gather(*map(stream, STREAMS))
@@ -58,9 +65,9 @@ def looks(js: JetStreamContext, engine: Engine, watermark: Watermark) -> list[Lo
             counts = None
         if counts is None:
             metrics.PIPELINES.clear()
-            metrics.MISSING_ARTIFACTS.set(math.nan)
+            metrics.MISSING_ARTIFACTS.clear()
             return
-        metrics.MISSING_ARTIFACTS.set(len(counts.missing))
+        metrics.MISSING_ARTIFACTS.labels(_OWN).set(len(counts.missing))
         for status, number in counts.pipelines.items():
             metrics.PIPELINES.labels(status).set(number)
 

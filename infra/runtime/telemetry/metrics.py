@@ -98,10 +98,10 @@ BUS_RECONNECTS = _counter(
 )
 STREAM_BYTES = _gauge("stream_bytes", "How large a stream is.", "stream")
 STREAM_MAX_BYTES = _gauge("stream_max_bytes", "How large a stream may become; then it refuses messages.", "stream")
-STORE_LAG = _gauge("store_lag_facts", "Facts of the log that the SQL copy does not have yet.")
+STORE_LAG = _gauge("store_lag_facts", "Facts of the log that the SQL copy does not have yet.", "service")
 PIPELINES = _gauge("pipelines", "Pipelines in the SQL copy.", "status")
 MISSING_ARTIFACTS = _gauge(
-    "missing_artifacts", "Artifacts that facts name and nobody has (at most 20 are counted)."
+    "missing_artifacts", "Artifacts that facts name and nobody has (at most 20 are counted).", "service"
 )
 READY = _gauge("ready", "1 if /readyz says so.", "service")
 WARNINGS = _gauge("warnings", "How many warnings /readyz shows.", "service")
