@@ -590,7 +590,7 @@ async def test_with_a_token_nothing_is_told_without_it(
     nats_server: NatsServer, bus: Bus, bus_settings: BusSettings
 ) -> None:
     async with gateway(nats_server, bus_settings, token=SecretStr("open sesame 123")) as client:
-        for path in ("/pipelines", "/connectors", "/openapi.json", f"/pipelines/{pipeline_id(1)}/live"):
+        for path in ("/pipelines", "/connectors", "/openapi.json", "/metrics", f"/pipelines/{pipeline_id(1)}/live"):
             answer = await client.get(path)
             assert problem(answer, 401)
             assert answer.headers["www-authenticate"].startswith("Bearer")

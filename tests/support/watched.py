@@ -100,6 +100,9 @@ class Watch:
         )
         assert answer.status_code == 202, answer.text
         await self.theatre.end(pipeline)
+        await self.client.get(f"/pipelines/{pipeline}/state?at=1")
+        await self.client.get(f"/nowhere/{pipeline}")
+        await self.client.request(f"X{pipeline}", "/pipelines")
         return pipeline
 
     async def scrape(self) -> str:

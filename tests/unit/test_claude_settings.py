@@ -73,7 +73,12 @@ def test_without_a_key_a_service_loads_nothing_of_the_engine() -> None:
 
 def test_of_a_stack_only_agents_and_no_bus_get_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "key-of-nobody")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x=key-of-nobody")
     config = StackConfig(tmp_path, tmp_path)
     environments = service_environments(config, NatsServer(tmp_path / "nats"), port=1)
 
-    assert {service for service, env in environments.items() if "ANTHROPIC_API_KEY" in env} == set(AGENTS)
+    def given(name: str) -> set[Service]:
+        return {service for service, env in environments.items() if name in env}
+
+    assert given("ANTHROPIC_API_KEY") == set(AGENTS)
+    assert given("OTEL_EXPORTER_OTLP_HEADERS") == {Service.GATEWAY}

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import promql_parser
 import pytest
 import typer
+import yaml
 
 from contracts.services import Service
 from infra.cli.main import app
 from tests.support.promql import FOLDER, base, dashboard, exported, faults, names, queries, rules
 
+TESTS = Path(__file__).parents[1]
 KNOWN = {"x_total": {"service": {"tester"}}, "y": {"service": {"tester"}, "version": {"1"}}}
 
 
@@ -89,9 +92,25 @@ def test_a_series_is_known_by_its_labels_and_their_values() -> None:
     assert "connectors_ready" in {name for _, query in queries() for name in names(query)}
 
 
-def test_prometheus_takes_the_rules() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
+@pytest.fixture
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
         pytest.skip("no promtool: apt install prometheus")
+    return found
+
+
+def test_prometheus_takes_the_rules(promtool: str) -> None:
     done = subprocess.run([promtool, "check", "rules", FOLDER / "alerts.yaml"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_alerts_fire_when_they_should_and_only_then(promtool: str, tmp_path: Path) -> None:
+    """Without their texts, which promtool would compare, too."""
+    groups = [{"name": "all", "rules": [{**rule, "annotations": {}} for rule in rules()]}]
+    (tmp_path / "alerts.yaml").write_text(yaml.safe_dump({"groups": groups}))
+    shutil.copy(TESTS / "support" / "alerts_test.yaml", tmp_path)
+    done = subprocess.run(
+        [promtool, "test", "rules", tmp_path / "alerts_test.yaml"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
