@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.services import AGENTS
+from infra.cli.demo import DOCUMENT
+from infra.runtime.stack import StackConfig, running_stack
 from infra.runtime.telemetry import metrics
 from tests.support.claude_server import KEY
 from tests.support.collector import SpanSeen, collecting
 from tests.support.promql import base, exported, faults, names, queries
-from tests.support.watched import CLIENT, COLLECTOR_KEY, DOCUMENT, NAME, PROMPT, Watched, watched, watching
+from tests.support.watched import CLIENT, COLLECTOR_KEY, NAME, PROMPT, TITLE, Watched, watched, watching
 
 pytestmark = pytest.mark.xdist_group("one walk that is watched")
 
@@ -114,7 +118,7 @@ def test_model_calls_follow_the_conventions_and_count_what_the_ledger_does(seen:
 
 def test_no_span_holds_a_prompt_a_document_or_a_key(seen: Watched) -> None:
     sent = b"".join(seen.collector.bodies)
-    assert [word for word in (PROMPT, DOCUMENT, KEY, COLLECTOR_KEY) if word.encode() in sent] == []
+    assert [word for word in (PROMPT, TITLE, KEY, COLLECTOR_KEY) if word.encode() in sent] == []
     assert NAME.encode() in sent, "what is there is found"
     assert {headers["authorization"] for headers in seen.collector.headers} == {f"Bearer {COLLECTOR_KEY}"}
 
@@ -229,3 +233,25 @@ async def test_a_collector_that_is_down_changes_nothing(tmp_path: Path, provisio
             while len(collector.bodies) < 2:
                 await asyncio.sleep(0.05)
     assert collector.bodies[0] == collector.bodies[1], "it was tried again"
+
+
+@pytest.mark.slow  # a whole pipeline by the real agents: half a minute
+@pytest.mark.timeout(300)
+async def test_the_real_services_as_processes_tell_one_trace(tmp_path: Path) -> None:
+    async with collecting() as collector:
+        environment = {"CONNECTORS_TRACING": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+        config = replace(StackConfig.at(tmp_path / "data", tmp_path / "output", port=0), environment=environment)
+        async with (
+            running_stack(config) as stack,
+            httpx2.AsyncClient(base_url=stack.url, trust_env=False) as client,
+        ):
+            form = {"connector_name": "crm"}
+            answer = await client.post("/generate", data=form, files={"document": DOCUMENT.read_bytes()})
+            pipeline = answer.json()["pipeline_id"]
+            while (await client.get(f"/pipelines/{pipeline}")).json()["status"] == "running":
+                await asyncio.sleep(0.5)
+            await collector.until(len(AGENTS) + 5)
+    ids = {span.id for span in collector.spans}
+    assert {span.trace for span in collector.spans} == {pipeline}
+    assert {span.service for span in collector.spans} == {*AGENTS, "router", "gateway"}
+    assert [span.name for span in collector.spans if span.parent not in ids] == ["pipeline crm"]

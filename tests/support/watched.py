@@ -51,7 +51,7 @@ CLIENT = ("c" * 32, "d" * 16)
 """The trace and span that the client of the gateway is in."""
 
 PROMPT = "the words of a prompt"
-DOCUMENT = "the words of a document"
+TITLE = "the words of a document"
 COLLECTOR_KEY = "key-of-the-collector"
 SCENARIO = Scenario("watched", "", script={Service.TEST_REVIEWER: [bad_code()]})
 
@@ -75,7 +75,7 @@ async def generator(job: Job, workspace: Path, tools: Tools) -> Fact:
         brief = Brief(system="generator\n" + PROMPT * 1000, task=PROMPT, outcome=Done, tools=("write",))
         await tools.model.converse(brief, workspace)
         if job.task.attempt == 1:
-            raise Transient("the disk was away", where=DOCUMENT)
+            raise Transient("the disk was away", where=TITLE)
     return generated(job.state, job.task)
 
 
@@ -95,7 +95,7 @@ class Watch:
         self.theatre.casts[pipeline] = (SCENARIO, Cast(SCENARIO.script))
         answer = await self.client.post(
             "/generate",
-            json={"connector_name": NAME, "document": {"openapi": "3.1.0", "info": {"title": DOCUMENT}}},
+            json={"connector_name": NAME, "document": {"openapi": "3.1.0", "info": {"title": TITLE}}},
             headers={"Idempotency-Key": key, "traceparent": f"00-{CLIENT[0]}-{CLIENT[1]}-01"},
         )
         assert answer.status_code == 202, answer.text
