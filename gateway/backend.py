@@ -25,7 +25,7 @@ from infra.runtime.provision import provisioned
 from infra.runtime.settings import BusSettings
 from infra.runtime.space import watch_space
 from infra.runtime.telemetry import scrape
-from infra.runtime.telemetry.spans import bus_recorder
+from infra.runtime.telemetry.spans import recording
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class Backend:
         self.uploads = asyncio.Semaphore(UPLOADS_AT_A_TIME)
         self.imports = asyncio.Lock()
         self._bus_settings = bus_settings
+        self._recorder_on = recording(bus_settings)
         self._parts: Parts | None = None
 
     @property
@@ -90,7 +91,7 @@ class Backend:
             await provisioned(bus.js, Service.GATEWAY, self._bus_settings, self.health)
             settings = self.settings
             reads = Reads(Store(bus.nc, timeout_s=settings.store_timeout_s), bus.log)
-            recorder = bus_recorder(bus.nc, Service.GATEWAY) if self._bus_settings.tracing else None
+            recorder = self._recorder_on(bus.nc, Service.GATEWAY) if self._recorder_on else None
             writes = Writes(bus, reads, submit_timeout_s=settings.submit_timeout_s, recorder=recorder)
             capabilities = Capabilities(
                 bus.nc, timeout_s=settings.capability_timeout_s, cache_s=settings.capability_cache_s

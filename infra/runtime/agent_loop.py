@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -22,19 +21,20 @@ from pydantic import ValidationError
 from contracts import subjects
 from contracts.envelope import Envelope, UnknownFact, event_id, wrap
 from contracts.errors import Permanent
-from contracts.events import AgentFailed, Fact
+from contracts.events import Fact
 from contracts.pipeline import Task, open_task, startable
 from contracts.queries import Capability, Presence
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.attempt import Attempts, Ended, failed
 from infra.runtime.log import Folded, append_decided
+from infra.runtime.measured import measured
 from infra.runtime.patience import PatientArtifacts, insist
 from infra.runtime.service import Runtime
 from infra.runtime.strikes import Strikes
 from infra.runtime.telemetry import metrics
 from infra.runtime.telemetry.context import at
-from infra.runtime.telemetry.spans import Attributes, Span, span
+from infra.runtime.telemetry.spans import Span, span
 
 if TYPE_CHECKING:
     from infra.runtime.claude.model import Models
@@ -147,22 +147,15 @@ class AgentLoop:
 
     async def _attempted(self, msg: Msg, job: Job, work: Span) -> Fact | Ended:
         """What came of one attempt. ``work`` ends with it: the answer is said afterwards, and not part of it."""
-        task, service = job.task, self._service
-        strikes = await self._persist(lambda: self._strikes.count(task.id, _delivered(msg)))
+        strikes = await self._persist(lambda: self._strikes.count(job.task.id, _delivered(msg)))
         if strikes:
-            metrics.STRIKES.labels(service).inc()
-        began = time.monotonic()
-        with metrics.IN_FLIGHT.labels(service).track_inprogress():
+            metrics.STRIKES.labels(self._service).inc()
+        with measured(self._service, job, work) as came:
             if strikes >= self._settings.max_strikes:
                 answer: Fact | Ended = await self._give_up(msg, job, strikes)
             else:
                 answer = await self._attempts.run(job, self._tools(job), job.state.id)
-        outcome = _outcome(answer)
-        metrics.TASK_SECONDS.labels(service, task.mode or "", outcome).observe(time.monotonic() - began)
-        work.set(_told(job, outcome))
-        if isinstance(answer, AgentFailed):
-            work.fail(answer.kind)
-        work.end()
+            came(answer)
         return answer
 
     async def _answer(self, folded: Folded, pipeline: str, task: Task, fact: Fact) -> None:
@@ -302,24 +295,6 @@ def _models(agent: Agent) -> Models | None:
     from infra.runtime.claude.model import Models
 
     return Models(agent)
-
-
-def _outcome(answer: Fact | Ended) -> str:
-    """Of an attempt, in a word."""
-    if isinstance(answer, AgentFailed):
-        return answer.kind
-    return "done" if isinstance(answer, Fact) else answer.value
-
-
-def _told(job: Job, outcome: str) -> Attributes:
-    task = job.task
-    return {
-        "connectors.pipeline.id": job.state.id,
-        "connectors.task.id": task.id,
-        "connectors.task.mode": task.mode or "",
-        "connectors.task.attempt": task.attempt,
-        "connectors.task.outcome": outcome,
-    }
 
 
 async def _in_progress(msg: Msg) -> None:

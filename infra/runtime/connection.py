@@ -18,14 +18,14 @@ from contracts.services import Service
 from infra.runtime import bus as buses
 from infra.runtime import clock
 from infra.runtime.bus import Bus, Troubles, until_connected
+from infra.runtime.durables import durables
 from infra.runtime.health import Check, Health
 from infra.runtime.log import States
-from infra.runtime.provision import consumers
 from infra.runtime.runtime import Runtime
 from infra.runtime.settings import BusSettings
 from infra.runtime.space import watch_space
 from infra.runtime.telemetry import scrape
-from infra.runtime.telemetry.spans import bus_recorder
+from infra.runtime.telemetry.spans import Recorder, recording
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +73,8 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
     bus = await Bus.on(nc, settings)
     states = States(bus.log, evolve, capacity=settings.cached_pipelines)
     runtime = Runtime(service, settings, broker, bus, states, health)
-    if settings.tracing:
-        _record_spans(runtime)
+    if (recorder_on := recording(settings)) is not None:
+        _record_spans(runtime, recorder_on(nc, service))
 
     async def connection() -> str | None:
         return None if nc.is_connected else "not connected to the bus"
@@ -83,8 +83,7 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
     health.checks["bus"] = connection
     watch_space(health, bus)
     health.warnings["clock"] = _clock_check()
-    durables = {stream: str(one.durable_name) for stream, one in consumers(service, settings).items()}
-    health.looks += [scrape.bus_look(service, nc), scrape.consumers_look(bus.js, durables)]
+    health.looks += [scrape.bus_look(service, nc), scrape.consumers_look(bus.js, durables(service))]
     return runtime
 
 
@@ -96,12 +95,7 @@ def _security(given: Mapping[str, Any]) -> NatsSecurity:
     return NatsUserPassword(given["user"], given["password"], **tls) if "user" in given else NatsSecurity(**tls)
 
 
-def _record_spans(runtime: Runtime) -> None:
-    """
-    Raises:
-        Permanent: the packages for it are not installed.
-    """
-    recorder = bus_recorder(runtime.bus.nc, runtime.service)
+def _record_spans(runtime: Runtime, recorder: Recorder) -> None:
     runtime.recorder = recorder
     runtime.spawn(recorder.run(), "spans")
 

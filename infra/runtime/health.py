@@ -101,7 +101,7 @@ async def _respond(health: Health, request: bytes) -> bytes:
     if path == b"/healthz":
         return _response("200 OK", {"alive": True})
     if path == b"/metrics":
-        return _answer_with("200 OK", scrape.CONTENT_TYPE, await scrape.scraped(health.looks))
+        return _typed("200 OK", scrape.CONTENT_TYPE, await scrape.scraped(health.looks))
     if path == b"/readyz":
         ready, body = await health.report()
         return _response("200 OK" if ready else "503 Service Unavailable", body)
@@ -109,9 +109,9 @@ async def _respond(health: Health, request: bytes) -> bytes:
 
 
 def _response(status: str, body: dict[str, object]) -> bytes:
-    return _answer_with(status, "application/json", json.dumps(body).encode())
+    return _typed(status, "application/json", json.dumps(body).encode())
 
 
-def _answer_with(status: str, content_type: str, content: bytes) -> bytes:
+def _typed(status: str, content_type: str, content: bytes) -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n"
     return f"{head}Connection: close\r\n\r\n".encode() + content

@@ -15,10 +15,11 @@ from contracts.envelope import Envelope, wrap
 from contracts.errors import Permanent
 from contracts.services import Service
 from infra.runtime import clock
+from infra.runtime.settings import BusSettings
 from infra.runtime.telemetry import metrics
 from infra.runtime.telemetry.context import Place, at, here, parent, parse, root_span, traceparent
 from infra.runtime.telemetry.export import KEPT_SPANS, ROOM_BYTES, BusRecorder
-from infra.runtime.telemetry.spans import bus_recorder, span
+from infra.runtime.telemetry.spans import recording, span
 from tests.support.collector import SpanSeen, decoded
 
 PIPELINE, OTHER = "0af7651916cd43dd8448eb211c80319c", "1" * 32
@@ -210,4 +211,4 @@ async def test_a_bus_that_takes_no_spans_stops_nobody() -> None:
 def test_without_opentelemetry_an_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "infra.runtime.telemetry.export", None)
     with pytest.raises(Permanent, match=r"pip install 'agentic-connectors\[tracing\]'"):
-        bus_recorder(Nc(), Service.TESTER)  # type: ignore[arg-type]
+        recording(BusSettings(tracing=True))

@@ -10,7 +10,7 @@ No prompt, secret or content of a document is an attribute: only ids, names of o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from nats.aio.client import Client
 
 from contracts.errors import Permanent
 from contracts.services import Service
+from infra.runtime.settings import BusSettings
 from infra.runtime.telemetry.context import Place, at, here
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
@@ -74,19 +75,21 @@ class Recorder(Protocol):
         """Send what is there; to be called while the bus is."""
 
 
-def bus_recorder(nc: Client, service: Service) -> Recorder:
-    """Records the spans of ``service`` and sends them over the bus (`CONNECTORS_TRACING=true`).
+def recording(settings: BusSettings) -> Callable[[Client, Service], Recorder] | None:
+    """Makes the recorder of a service on its connection; None where none is wanted (``CONNECTORS_TRACING``).
 
     Raises:
         Permanent: OpenTelemetry's packages are not installed.
     """
+    if not settings.tracing:
+        return None
     try:
         from infra.runtime.telemetry.export import BusRecorder
     except ModuleNotFoundError as error:
         raise Permanent(
             f"CONNECTORS_TRACING=true needs {error.name}: pip install 'agentic-connectors[tracing]', or unset it"
         ) from error
-    return BusRecorder(nc, service)
+    return BusRecorder
 
 
 class _Nothing:
