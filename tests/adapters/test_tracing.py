@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from nats.aio.msg import Msg
 
 from contracts import subjects
-from contracts.events import Fact, ResearchCompleted
+from contracts.events import Fact, PipelineCancelled, ResearchCompleted
+from contracts.pipeline import PipelineState, Status
 from contracts.services import Service
 from gateway.forwarding import Forwarder, parsed
 from infra.runtime import clock
@@ -21,9 +23,11 @@ from infra.runtime.service import running
 from infra.runtime.settings import BusSettings
 from infra.runtime.telemetry import metrics
 from infra.runtime.telemetry.context import Place, at
+from infra.runtime.telemetry.export import BusRecorder
+from services.router.whole import tell_whole
 from tests.support.collector import SpanSeen, collecting, decoded
 from tests.support.graph import stage
-from tests.support.nats import fact_of, submit
+from tests.support.nats import append, fact_of, submit
 from tests.support.process import get, tiny_agent
 from tests.support.scripted import GRAPH, researched
 
@@ -82,6 +86,22 @@ async def test_a_fork_is_a_trace_of_its_own_with_a_link_and_replicas_tell_each_e
     assert sorted(root.trace for root in roots) == sorted(pipelines)
     links = {root.trace: root.links for root in roots if root.links}
     assert links == {pipelines[-1]: ((pipelines[0], pipelines[0][16:]),)}
+
+
+async def test_the_whole_is_told_by_the_router_whose_word_was_stored(bus: Bus) -> None:
+    pipeline = await submit(bus)
+    stored = await append(bus, pipeline, PipelineCancelled(), source=Service.ROUTER)
+    late = stored.model_copy(update={"time": stored.time + timedelta(microseconds=1)})
+    ended = PipelineState(id=pipeline, name="crm", status=Status.CANCELLED)
+    recorder = BusRecorder(bus.nc, Service.ROUTER)
+    async with heard(bus) as spans:
+        await tell_whole(recorder, bus.log, late, ended)
+        await recorder.close()
+        await bus.nc.flush()
+        assert spans == []
+        await tell_whole(recorder, bus.log, stored, ended)
+        await recorder.close()
+    assert [(span.name, span.id, span.error) for span in spans] == [("pipeline crm", pipeline[16:], None)]
 
 
 async def test_a_process_tells_its_spans_before_it_ends_and_its_metrics_while_it_runs(
