@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import subjects
@@ -17,7 +18,7 @@ from contracts.services import Service
 from gateway.forwarding import Forwarder, parsed
 from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
-from infra.runtime.bus import Bus
+from infra.runtime.bus import Bus, connect
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.service import running
 from infra.runtime.settings import BusSettings
@@ -35,18 +36,19 @@ SPAN = "b7ad6b7169203331"
 
 
 @asynccontextmanager
-async def heard(bus: Bus) -> AsyncIterator[list[SpanSeen]]:
-    """The spans that go over the bus meanwhile."""
+async def heard(server: NatsServer) -> AsyncIterator[list[SpanSeen]]:
+    """The spans that services tell meanwhile: only the gateway hears them."""
     spans: list[SpanSeen] = []
 
     async def take(msg: Msg) -> None:
         spans.extend(decoded(msg.data))
 
-    subscription = await bus.nc.subscribe(subjects.SPANS, cb=take)
-    await bus.nc.flush()
-    yield spans
-    await bus.nc.flush()
-    await subscription.unsubscribe()
+    async with connect(server.settings(Service.GATEWAY), Service.GATEWAY) as gateway:
+        await gateway.nc.subscribe(subjects.SPANS, cb=take)
+        await gateway.nc.flush()
+        yield spans
+        await asyncio.sleep(0.05)  # from account to account
+        await gateway.nc.flush()
 
 
 async def header_of(bus: Bus, pipeline: str, fact: str) -> str:
@@ -63,7 +65,7 @@ async def test_a_service_that_records_nothing_passes_the_trace_on(
 
     pipeline = clock.new_id()
     settings = nats_server.settings(Service.RESEARCH, bus_settings)
-    async with heard(bus) as spans, running(Agent(Service.RESEARCH, run), settings):
+    async with heard(nats_server) as spans, running(Agent(Service.RESEARCH, run), settings):
         with at(Place(pipeline, SPAN)):
             await submit(bus, pipeline=pipeline)
         await fact_of(bus, pipeline, ResearchCompleted)
@@ -76,7 +78,7 @@ async def test_a_fork_is_a_trace_of_its_own_with_a_link_and_replicas_tell_each_e
 ) -> None:
     tracing = bus_settings.model_copy(update={"tracing": True})
     happy = next(scenario for scenario in GRAPH if scenario.name == "happy")
-    async with heard(bus) as spans, stage(nats_server, bus, tracing, routers=2) as theatre:
+    async with heard(nats_server) as spans, stage(nats_server, bus, tracing, routers=2) as theatre:
         pipelines = [await theatre.submit(happy) for _ in range(5)]
         for pipeline in pipelines:
             await theatre.end(pipeline)
@@ -88,18 +90,16 @@ async def test_a_fork_is_a_trace_of_its_own_with_a_link_and_replicas_tell_each_e
     assert links == {pipelines[-1]: ((pipelines[0], pipelines[0][16:]),)}
 
 
-async def test_the_whole_is_told_by_the_router_whose_word_was_stored(bus: Bus) -> None:
+async def test_the_whole_is_told_by_the_router_whose_word_was_stored(bus: Bus, nats_server: NatsServer) -> None:
     pipeline = await submit(bus)
     stored = await append(bus, pipeline, PipelineCancelled(), source=Service.ROUTER)
     late = stored.model_copy(update={"time": stored.time + timedelta(microseconds=1)})
     ended = PipelineState(id=pipeline, name="crm", status=Status.CANCELLED)
-    recorder = BusRecorder(bus.nc, Service.ROUTER)
-    async with heard(bus) as spans:
-        await tell_whole(recorder, bus.log, late, ended)
-        await recorder.close()
-        await bus.nc.flush()
-        assert spans == []
-        await tell_whole(recorder, bus.log, stored, ended)
+    own = nats_server.settings(Service.ROUTER)
+    async with heard(nats_server) as spans, connect(own, Service.ROUTER) as router:
+        recorder = BusRecorder(router.nc, Service.ROUTER)
+        for final in (late, stored):
+            await tell_whole(recorder, router.log, final, ended)
         await recorder.close()
     assert [(span.name, span.id, span.error) for span in spans] == [("pipeline crm", pipeline[16:], None)]
 
@@ -109,7 +109,7 @@ async def test_a_process_tells_its_spans_before_it_ends_and_its_metrics_while_it
 ) -> None:
     (tmp_path / "release").touch()
     environment = {"CONNECTORS_TRACING": "true", "CONNECTORS_HEALTH_SOCKET": str(tmp_path / "health.sock")}
-    async with heard(bus) as spans, tiny_agent(tmp_path, nats_server, **environment) as agent:
+    async with heard(nats_server) as spans, tiny_agent(tmp_path, nats_server, **environment) as agent:
         await agent.says(": ready")
         pipeline = await submit(bus)
         await fact_of(bus, pipeline, ResearchCompleted)
@@ -150,46 +150,49 @@ def forwarded(outcome: str) -> float:
 
 
 @asynccontextmanager
-async def forwarding(bus: Bus, url: str, count: int = 1) -> AsyncIterator[list[Forwarder]]:
-    """So many gateways' forwarders, listening."""
-    forwarders = [Forwarder(bus.nc, f"{url}/", "authorization=Bearer%20a") for _ in range(count)]
-    jobs = [asyncio.create_task(forwarder.run()) for forwarder in forwarders]
-    await asyncio.sleep(0)
-    await bus.nc.flush()
-    try:
-        yield forwarders
-    finally:
-        for job in jobs:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
-
-
-async def test_of_two_gateways_one_hands_a_batch_on(bus: Bus) -> None:
-    sent = forwarded("sent")
-    async with collecting() as collector, forwarding(bus, collector.url, 2) as forwarders:
-        for _ in range(20):
-            await bus.nc.publish(subjects.SPANS, b"")
+async def forwarding(server: NatsServer, url: str, count: int = 1, *, last_s: float = 5) -> AsyncIterator[Client]:
+    """So many gateways that forward; what they are told by the tester, whose connection this yields, they hand on
+    before the end."""
+    async with AsyncExitStack() as stack:
+        tester = await stack.enter_async_context(connect(server.settings(Service.TESTER), Service.TESTER))
+        forwarders = []
+        for _ in range(count):
+            gateway = await stack.enter_async_context(connect(server.settings(Service.GATEWAY), Service.GATEWAY))
+            forwarders.append(forwarder := Forwarder(gateway.nc, f"{url}/", "authorization=Bearer%20a"))
+            job = asyncio.create_task(forwarder.run())
+            stack.callback(job.cancel)
+            await asyncio.sleep(0)
+            await gateway.nc.flush()
+        yield tester.nc
+        await tester.nc.flush()
+        await asyncio.sleep(0.05)  # from account to account
         for forwarder in forwarders:
-            await forwarder.drained(5)
+            await forwarder.drained(last_s)
+
+
+async def test_of_two_gateways_one_hands_a_batch_on(bus: Bus, nats_server: NatsServer) -> None:
+    sent = forwarded("sent")
+    async with collecting() as collector, forwarding(nats_server, collector.url, 2) as tester:
+        for _ in range(20):
+            await tester.publish(subjects.SPANS, b"")
     assert (len(collector.bodies), forwarded("sent")) == (20, sent + 20)
     assert {headers["content-type"] for headers in collector.headers} == {"application/x-protobuf"}
     assert {headers["authorization"] for headers in collector.headers} == {"Bearer a"}
 
 
-async def test_what_a_collector_refuses_is_not_sent_again(bus: Bus) -> None:
+async def test_what_a_collector_refuses_is_not_sent_again(bus: Bus, nats_server: NatsServer) -> None:
     refused = forwarded("refused")
-    async with collecting(status=400) as collector, forwarding(bus, collector.url) as [forwarder]:
-        await bus.nc.publish(subjects.SPANS, b"x")
-        await forwarder.drained(5)
+    async with collecting(status=400) as collector, forwarding(nats_server, collector.url) as tester:
+        await tester.publish(subjects.SPANS, b"x")
     assert (collector.bodies, forwarded("refused")) == ([b"x"], refused + 1)
 
 
-async def test_what_there_is_no_room_for_is_dropped(bus: Bus) -> None:
+async def test_what_there_is_no_room_for_is_dropped(bus: Bus, nats_server: NatsServer) -> None:
     dropped, batch = forwarded("dropped"), bytes(900_000)
-    async with collecting(status=503) as collector, forwarding(bus, collector.url):
+    async with collecting(status=503) as collector, forwarding(nats_server, collector.url, last_s=0) as tester:
         for _ in range(25):
-            await bus.nc.publish(subjects.SPANS, batch)
-            await bus.nc.flush()
+            await tester.publish(subjects.SPANS, batch)
+            await tester.flush()
         async with asyncio.timeout(5):
             while forwarded("dropped") < dropped + 7:
                 await asyncio.sleep(0.01)

@@ -32,10 +32,10 @@ from gateway.writes import pipeline_for
 from infra.runtime import logs
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.bus import Bus, connect
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.brief import Brief
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
 from infra.runtime.telemetry import scrape
 from tests.support.claude import Done
 from tests.support.claude_server import KEY, by_turn, call, outcome, serving
