@@ -38,7 +38,8 @@ def lock_of(service: Service) -> Path:
 
 def extras_of(service: Service) -> tuple[str, ...]:
     """The extras of pyproject.toml that are in the image of ``service``."""
-    return (service.value, "claude") if service in WITH_MODEL else (service.value,)
+    everybody = (service.value, "tracing")
+    return (*everybody, "claude") if service in WITH_MODEL else everybody
 
 
 def write() -> None:

@@ -25,7 +25,7 @@ from tests.support.process import ROOT
 SERVICES = set(map(str, Service))
 NATS = ROOT / "infra" / "deploy" / "nats"
 SETTINGS = (BusSettings, ClaudeSettings, GatewaySettings, StoreSettings, PublisherSettings)
-OTHER_EXTRAS = {"cli", "embedded", "claude", "all", "dev"}
+OTHER_EXTRAS = {"cli", "embedded", "claude", "tracing", "all", "dev"}
 OTHER_LOCKS = {"build", "constraints"}
 
 
