@@ -56,10 +56,11 @@ class StreamProof(Frozen):
 
 
 class Isolation(Frozen):
-    """How the code under test was confined."""
+    """How the code under test was confined. ``proc``: it had a /proc, with its own processes alone."""
 
     kind: Literal["bubblewrap", "process"]
     note: str = ""
+    proc: bool = True
 
 
 class KitRun(Frozen):

@@ -11,6 +11,7 @@ from typing import Any
 
 from contracts.artifacts import Tree
 from infra.runtime import sandbox
+from infra.runtime.confinement import may_run
 from infra.runtime.sandbox import Limits
 from infra.runtime.toolchain import prepare_async
 from infra.runtime.trees import write_tree
@@ -27,7 +28,7 @@ async def offered(tree: Tree, package: str, config: dict[str, Any], *, unconfine
         Transient: the sandbox did not start.
     """
     isolation = await sandbox.probe()
-    if isolation.kind != "bubblewrap" and not unconfined:
+    if not may_run(isolation, allowed=unconfined):
         return frozenset()
     python = (await prepare_async()).python
     with tempfile.TemporaryDirectory(prefix="discover-") as folder:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from infra.runtime.confinement import ConfinementSettings
 
 MIB = 1024 * 1024
 
 
-class Settings(BaseSettings):
+class Settings(ConfinementSettings):
     """``CONNECTORS_GENERATOR_...``"""
 
     model_config = SettingsConfigDict(
@@ -17,8 +19,3 @@ class Settings(BaseSettings):
 
     compile_timeout_s: float = Field(default=60, gt=0, description="for one blueprint")
     compile_memory_bytes: int = Field(default=2048 * MIB, gt=0, description="for one blueprint")
-    allow_unconfined_code: bool = Field(
-        default=False,
-        validation_alias="CONNECTORS_ALLOW_UNCONFINED_CODE",
-        description="run what a model wrote where it cannot be confined",
-    )

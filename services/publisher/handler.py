@@ -20,6 +20,7 @@ from infra.runtime import clock
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
+from infra.runtime.confinement import check_confined
 from infra.runtime.toolchain import prepare_async
 from services.publisher.build import Distributions, build
 from services.publisher.package import check_evidence, distribution_name, merge, package_name
@@ -51,6 +52,8 @@ async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> F
     report = await _model(TestReport, report_ref, tools)
     review = await _model(ReviewReport, review_ref, tools)
     check_evidence(code_ref.sha256, tests_ref.sha256, report, review)
+    if state.code_by_model:
+        await check_confined(settings)
 
     package, distribution = package_name(state.name), distribution_name(state.name)
     shelf = Shelf(settings.output_dir.absolute(), distribution)

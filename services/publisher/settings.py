@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from infra.runtime.confinement import ConfinementSettings
 
 MIB = 1024 * 1024
 
 
-class Settings(BaseSettings):
+class Settings(ConfinementSettings):
     """``CONNECTORS_PUBLISHER_...``; the output folder is ``CONNECTORS_OUTPUT_DIR``, shared with the gateway.
 
     Replicas of the publisher must share that folder: a version is reserved in it.

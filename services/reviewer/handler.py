@@ -17,6 +17,7 @@ from contracts.services import Service
 from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
+from infra.runtime.confinement import check_confined
 from infra.runtime.isolated import run_isolated
 from infra.runtime.toolchain import prepare_async
 from infra.runtime.trees import write_tree
@@ -38,6 +39,8 @@ async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
 
 async def _run(settings: Settings, job: Job, workspace: Path, tools: Tools) -> Fact:
     code_ref = _required(job.state.code, "code")
+    if job.state.code_by_model:
+        await check_confined(settings)
     blueprint = await tools.artifacts.get(_required(job.state.blueprint, "blueprint"))
     tested = await tools.artifacts.get(_required(job.state.test_report, "test report"))
     measured = await _findings(settings, job.state, blueprint, tested, workspace, tools)

@@ -1,12 +1,13 @@
 """Runs ruff and mypy over the tree, in the sandbox: they parse code that nobody vouches for.
 
-Both come from our own environment and are given our own rules; the package's configuration, plugins and ``noqa``
-comments have no say.
+Both come from our own environment, with ``-I`` from there alone, and are given our own rules; the package's
+configuration, plugins and ``noqa`` comments have no say.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ async def ruff_findings(tree: Path, settings: Settings) -> list[Finding]:
     rules = RULES / "ruff.toml"
     options = ("--config", str(rules), "--ignore-noqa", "--no-cache", "--exit-zero", "--output-format", "json")
     folders = tuple(name for name in ("src", "tests") if (tree / name).is_dir())
-    argv = ("{python}", "-m", "ruff", "check", *options, *folders)
+    argv = ("{python}", "-I", "-m", "ruff", "check", *options, *folders)
     request = sandbox.Request(tree, argv, python=_PYTHON, readable=(RULES,), limits=_limits(settings))
     report = await sandbox.run(request)
     if not report.ok:
@@ -63,10 +64,10 @@ def _ruff_severity(code: str) -> Severity:
 async def mypy_findings(tree: Path, toolchain: Toolchain, warm_cache: Path, settings: Settings) -> list[Finding]:
     """mypy --strict with `RULES` over ``src`` below ``tree``. ``warm_cache`` is copied, never written: no package
     can leave anything in it for the next."""
-    cache = ".types"
-    shutil.copytree(warm_cache, tree / cache, dirs_exist_ok=True)
+    cache = f".types-{secrets.token_hex(8)}"  # a name that the package cannot have put anything at
+    shutil.copytree(warm_cache, tree / cache)
     options = ("--config-file", str(RULES / "mypy.ini"), "--cache-dir", cache, "--no-error-summary", "-O", "json")
-    argv = ("{python}", "-m", "mypy", *options, "--python-executable", str(toolchain.python), "src")
+    argv = ("{python}", "-I", "-m", "mypy", *options, "--python-executable", str(toolchain.python), "src")
     readable = (RULES, toolchain.root)
     request = sandbox.Request(
         tree, argv, python=_PYTHON, readable=readable, writable=True, limits=_limits(settings)

@@ -15,11 +15,11 @@ from infra.runtime.agent import Job, Tools
 from infra.runtime.claude.brief import Accept, Brief, WebSearch
 from infra.runtime.claude.engine import model_for
 from infra.runtime.claude.prompts import prompt
+from infra.runtime.confinement import check_confined
 from infra.runtime.isolated import run_isolated
 from infra.runtime.notes import feedback_note
 from infra.runtime.sources import broken_sources
 from infra.runtime.trees import read_tree, write_tree
-from services.tester.confinement import check_confined
 from services.tester.package_tests.by_model import is_by_model, objections, with_theirs
 from services.tester.package_tests.cases import Case
 from services.tester.settings import Settings

@@ -18,8 +18,8 @@ from contracts.simulation import SimulatedApi
 from infra.runtime.agent import Agent, Artifacts, Job, Tools
 from infra.runtime.claude.announce import announced_models
 from infra.runtime.claude.engine import model_for
+from infra.runtime.confinement import check_confined
 from infra.runtime.toolchain import prepare_async
-from services.tester.confinement import check_confined
 from services.tester.package_tests.by_model import is_by_model
 from services.tester.settings import Settings
 from services.tester.work import Author, Package, examine

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from infra.runtime.confinement import ConfinementSettings
 
 
-class Settings(BaseSettings):
+class Settings(ConfinementSettings):
     """``CONNECTORS_TESTER_...``"""
 
     model_config = SettingsConfigDict(
@@ -23,8 +25,3 @@ class Settings(BaseSettings):
         default=480, gt=0, description="for all runs of the conformance kit together; ten times that with FULL"
     )
     tests_timeout_s: float = Field(default=240, gt=0, description="for the package's own tests")
-    allow_unconfined_code: bool = Field(
-        default=False,
-        validation_alias="CONNECTORS_ALLOW_UNCONFINED_CODE",
-        description="run what a model wrote where it cannot be confined",
-    )

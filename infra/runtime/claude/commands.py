@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from contracts.errors import Rejected
 from infra.runtime import sandbox
 from infra.runtime.claude.workspace import MAX_BYTES, MAX_FILES, ROOT, Workspace
+from infra.runtime.confinement import OPT_IN, may_run
 from infra.runtime.sandbox import Limits, Report
 from infra.runtime.sandbox.bubblewrap import SUPERVISOR_PYTHON
 from infra.runtime.toolchain import prepare_async
@@ -60,11 +61,10 @@ async def bash(asked: BashInput, workspace: Workspace, *, unconfined: bool) -> s
         Transient: the sandbox did not start.
     """
     isolation = await sandbox.probe()
-    if isolation.kind != "bubblewrap" and not unconfined:
+    if not may_run(isolation, allowed=unconfined):
         raise Rejected(
             "bash is not available on this machine: bubblewrap is not installed or does not work, and code that a"
-            " model wrote runs without it only where the operator sets CONNECTORS_ALLOW_UNCONFINED_CODE=true. Work"
-            " with the other tools"
+            f" model wrote runs without it only where the operator sets {OPT_IN}=true. Work with the other tools"
         )
     python = (await prepare_async()).python
     request = sandbox.Request(

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from contracts.errors import Permanent
 from contracts.services import Service
+from infra.runtime.confinement import ConfinementSettings
 
 DEFAULT_MODEL = "claude-opus-5"
 
 
-class ClaudeSettings(BaseSettings):
+class ClaudeSettings(ConfinementSettings):
     """The key, the server, and which model each agent uses.
 
     The key comes from ``ANTHROPIC_API_KEY`` or, better, from a file (``ANTHROPIC_API_KEY_FILE``). A server of
@@ -40,7 +41,6 @@ class ClaudeSettings(BaseSettings):
     claude_prices: Path | None = Field(
         default=None, description="a file like prices.toml; what it names wins over that"
     )
-    allow_unconfined_code: bool = Field(default=False, description="run a model's commands without bubblewrap")
 
     @field_validator("api_key", "api_key_file", "base_url", "claude_prices", mode="before")
     @classmethod

@@ -33,15 +33,26 @@ def layout(request: Request) -> Layout:
     )
 
 
-def command(bwrap: str, request: Request, info_fd: int) -> list[str]:
-    """``bwrap`` with every namespace of its own and a read-only root; the supervisor is its process 1."""
+def command(bwrap: str, request: Request, info_fd: int, filter_fd: int | None, *, proc: bool) -> list[str]:
+    """``bwrap`` with every namespace of its own and a read-only root; the supervisor is its process 1.
+
+    Args:
+        info_fd: where it writes which process that is.
+        filter_fd: where `syscalls.filter_program` can be read; None where there is none.
+        proc: without, as a container needs it: its kernel mounts no new /proc where parts of the old one are masked
+            (``mount_too_revealing``), and /proc/sys, where ``--disable-userns`` writes, is read-only there.
+    """
     limits = request.limits
-    args = [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
+    args = [bwrap, "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
     args += ["--cap-drop", "ALL", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"]
-    args += ["--hostname", "sandbox", "--info-fd", str(info_fd), "--proc", "/proc", "--dev", "/dev"]
+    args += ["--hostname", "sandbox", "--info-fd", str(info_fd), "--dev", "/dev"]
+    if filter_fd is not None:
+        args += ["--seccomp", str(filter_fd)]
     args += ["--size", str(min(SHM_BYTES, limits.disk_bytes)), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
-    for path in READ_ONLY_PROC:
-        args += ["--ro-bind-try", path, path]
+    if proc:
+        args += ["--disable-userns", "--proc", "/proc"]
+        for path in READ_ONLY_PROC:
+            args += ["--ro-bind-try", path, path]
     for folder in ("/tmp", "/sandbox/input"):  # noqa: S108
         args += ["--size", str(limits.disk_bytes), "--tmpfs", folder]
     for path in SYSTEM:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from contracts.errors import Transient
 from contracts.reports import Isolation
-from infra.runtime.sandbox import bubblewrap, cgroup, usage
+from infra.runtime.sandbox import bubblewrap, cgroup, syscalls, usage
 from infra.runtime.sandbox.models import Layout, Report, Request
 from infra.runtime.sandbox.session import CHUNK, Session
 
@@ -102,8 +102,9 @@ async def _launch_or_end(request: Request, layout: Layout, isolation: Isolation)
 async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Session:
     ours, theirs = socket.socketpair()
     info, info_writer = os.pipe()
+    refused = _filter() if isolation.kind == "bubblewrap" else None
     try:
-        argv, cwd = _command(request, isolation, info_writer)
+        argv, cwd = _command(request, isolation, info_writer, refused)
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=theirs.fileno(),
@@ -112,7 +113,7 @@ async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Ses
             limit=CHUNK,
             env={},
             cwd=cwd,
-            pass_fds=(info_writer,),
+            pass_fds=(info_writer, *(() if refused is None else (refused,))),
             start_new_session=True,
         )
     except OSError as error:
@@ -122,6 +123,8 @@ async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Ses
     finally:
         theirs.close()
         os.close(info_writer)
+        if refused is not None:
+            os.close(refused)
     handle = os.pidfd_open(process.pid)
     reader, writer = await asyncio.open_connection(sock=ours)
     init = await asyncio.to_thread(_init_pid, info) if isolation.kind == "bubblewrap" else process.pid
@@ -138,13 +141,24 @@ async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Ses
     return session
 
 
-def _command(request: Request, isolation: Isolation, info_fd: int) -> tuple[list[str], str]:
+def _filter() -> int | None:
+    """A pipe from which the filter of system calls can be read; None where there is none."""
+    program = syscalls.filter_program()
+    if program is None:
+        return None
+    reader, writer = os.pipe()
+    os.write(writer, program)  # it fits into the pipe
+    os.close(writer)
+    return reader
+
+
+def _command(request: Request, isolation: Isolation, info_fd: int, filter_fd: int | None) -> tuple[list[str], str]:
     if isolation.kind == "process":
         return [str(bubblewrap.SUPERVISOR_PYTHON), "-I", "-S", str(bubblewrap.SUPERVISOR)], "/"
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise FileNotFoundError(errno.ENOENT, "bwrap is not installed")
-    return bubblewrap.command(bwrap, request, info_fd), "/"
+    return bubblewrap.command(bwrap, request, info_fd, filter_fd, proc=isolation.proc), "/"
 
 
 def _init_pid(info: int) -> int:

@@ -152,7 +152,7 @@ class Session:
         await asyncio.sleep(FIRST_WATCH_S)
         while True:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                found = self._look()
+                found = self.look()
                 resident = sum(each.resident_bytes for each in found)
                 self.peak_bytes = max(self.peak_bytes, resident)
                 if sum(each.threads for each in found) > limits.processes + 1:
@@ -161,8 +161,9 @@ class Session:
                     self._stop(Stop.MEMORY)
             await asyncio.sleep(WATCH_EVERY_S)
 
-    def _look(self) -> list[usage.Process]:
-        if self.isolation.kind == "bubblewrap":
+    def look(self) -> list[usage.Process]:
+        """Its processes, seen from outside; none while it is still being set up."""
+        if self.isolation.kind == "bubblewrap" and self.isolation.proc:
             return usage.inside(self.init)
         return usage.descendants(self.init)
 

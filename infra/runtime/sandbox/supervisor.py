@@ -23,7 +23,7 @@ CHUNK = 256 * 1024
 CONNECTIONS = 256
 CONNECT_TIMEOUT_S = 5.0
 READ, WRITE, GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -173,9 +173,10 @@ def copy_tree(source: str, target: str) -> None:
 
 
 def prctl(option: int, value: int) -> None:
-    import ctypes  # takes long to import, and is needed only without namespaces
+    import _ctypes  # what ctypes stands on: 0.5 ms to import instead of 3
 
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    function = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
+    _ctypes.call_function(function, (option, value, 0, 0, 0))
 
 
 def spawn(job: Job) -> int:
@@ -280,6 +281,7 @@ def main() -> None:
     os.closerange(3, 256)
     control = socket.socket(fileno=0)
     control.set_inheritable(False)
+    prctl(PR_SET_DUMPABLE, 0)  # or the program, which is of our user, could write to our memory in /proc
     job = receive(control)
     if job["subreaper"]:
         prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans stay findable
