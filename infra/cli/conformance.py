@@ -214,7 +214,7 @@ def show(report: ConformanceReport, console: Console) -> None:
             console.print(f"[red]{escape(check.id)}[/] {escape(check.message)}", soft_wrap=True)
     counts = report.counts
     good = report.ok and report.proven == len(report.streams)
-    confined = "" if report.isolation.kind == "bubblewrap" else f" [yellow]({escape(report.isolation.note)})[/]"
+    confined = f" [yellow]({escape(report.isolation.note)})[/]" if report.isolation.note else ""
     console.print(
         f"[{'green' if good else 'red'}]{report.proven} of {len(report.streams)} streams proven[/]; "
         f"{counts[Outcome.PASSED]} checks passed, {counts[Outcome.FAILED]} failed, {counts[Outcome.SKIPPED]} could "

@@ -14,6 +14,7 @@ from contracts.events import PipelineForked
 from contracts.pipeline import PipelineState, Status, evolve, outstanding
 from infra.cli.describe import Line, describe
 from infra.runtime import clock
+from infra.runtime.agent import WARNING
 
 _STYLE = {"plain": "", "good": "green", "bad": "red", "wait": "yellow"}
 _MARK = {"plain": "·", "good": "✓", "bad": "✗", "wait": "→"}
@@ -26,7 +27,7 @@ class Board:
         self._console = console
         self._live = Live(console=console, refresh_per_second=8, transient=True)
         self._progress: dict[str, str] = {}
-        self._told_waiting: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str]] = set()
         self._began: float | None = None
         self.state = PipelineState()
 
@@ -58,17 +59,24 @@ class Board:
         return f"; {self.state.policy.budget_usd:,.2f} USD more" if self.state.approval_about == "budget" else ""
 
     def progress(self, service: str, message: str) -> None:
-        """Show what ``service`` says that it is doing."""
+        """Show what ``service`` says that it is doing; a warning stays, once."""
+        if message.startswith(WARNING) and (service, message) not in self._told:
+            self._told.add((service, message))
+            self._later(Line(service, message, "wait"))
         if service in self._progress:
             self._progress[service] = message
             self._refresh()
 
     def waiting(self, service: str, task: str, why: str) -> None:
         """Say, once for each task and reason, that nobody works on it."""
-        if (task, why) not in self._told_waiting:
-            self._told_waiting.add((task, why))
-            now = clock.epoch_s()
-            self._print(now - (self._began or now), Line(service, f"waits: {why}", "wait"))
+        if (task, why) not in self._told:
+            self._told.add((task, why))
+            self._later(Line(service, f"waits: {why}", "wait"))
+
+    def _later(self, line: Line) -> None:
+        """A line that is no fact, and so has no time of its own."""
+        now = clock.epoch_s()
+        self._print(now - (self._began or now), line)
 
     def _print(self, seconds: float, line: Line) -> None:
         text = Text.assemble(

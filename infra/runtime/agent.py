@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=BaseModel)
 
+WARNING = "warning: "
+"""What a progress message begins with that whoever watches should still see later."""
+
 
 class Progress(Protocol):
     """Tells whoever watches what is being done right now; live, never part of the log."""

@@ -7,11 +7,7 @@ make hatchling do happens without a network and without our files.
 from __future__ import annotations
 
 import asyncio
-import io
-import tarfile
-import zipfile
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from contracts.artifacts import Tree
@@ -19,12 +15,11 @@ from contracts.errors import Permanent
 from infra.runtime import sandbox
 from infra.runtime.toolchain import Toolchain
 from infra.runtime.trees import write_tree
-from services.publisher.settings import MIB, Settings
+from services.publisher.archives import check_sdist, check_wheel
+from services.publisher.settings import Settings
 
 SOURCE_DATE_EPOCH = "1580601600"
 """2020-02-02, hatchling's own constant: the same tree gives the same bytes on any day."""
-
-_MAX_UNPACKED_BYTES = 256 * MIB
 
 _BUILD = """
 import os, shutil, sys
@@ -80,59 +75,3 @@ async def build(
     await asyncio.to_thread(check_wheel, made.wheel, tree, package, version)
     await asyncio.to_thread(check_sdist, made.sdist, tree, package, version)
     return made
-
-
-def check_wheel(wheel: bytes, tree: Tree, package: str, version: str) -> None:
-    """The wheel holds the package's modules byte for byte, its own ``dist-info``, and no more.
-
-    Raises:
-        Permanent: it does not.
-    """
-    source = {path.removeprefix("src/"): content for path, content in tree.items() if path.startswith("src/")}
-    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > _MAX_UNPACKED_BYTES:
-            raise Permanent("the wheel unpacks to more than a connector may hold")
-        info = f"{package}-{version}.dist-info/"
-        found = {name: archive.read(name) for name in archive.namelist() if not name.startswith(info)}
-        about = BytesHeaderParser().parsebytes(archive.read(f"{info}METADATA"))
-        papers = {name.removeprefix(info) for name in archive.namelist() if name.startswith(info)}
-        entry_points = archive.read(f"{info}entry_points.txt") if "entry_points.txt" in papers else b""
-    _same("wheel", found, source)
-    if about["Version"] != version or about["Name"].replace("-", "_") != package:
-        raise Permanent(f"the wheel calls itself {about['Name']} {about['Version']}")
-    extra = {name for name in papers if name not in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
-    if any(not name.startswith("licenses/") for name in extra):
-        raise Permanent("the wheel's metadata holds a file that installers would act on", where=sorted(extra)[0])
-    sections = [line for line in entry_points.decode(errors="replace").split() if line.startswith("[")]
-    if sections != ["[console_scripts]"]:
-        raise Permanent(f"the wheel's entry points are {sections}, not console scripts alone")
-
-
-def check_sdist(sdist: bytes, tree: Tree, package: str, version: str) -> None:
-    """The sdist holds the package's files byte for byte, hatchling's ``PKG-INFO``, and no more.
-
-    Raises:
-        Permanent: it does not.
-    """
-    found: dict[str, bytes] = {}
-    total = 0
-    with tarfile.open(fileobj=io.BytesIO(sdist), mode="r:gz") as archive:
-        for member in archive:
-            total += member.size
-            if total > _MAX_UNPACKED_BYTES:
-                raise Permanent("the sdist unpacks to more than a connector may hold")
-            file = archive.extractfile(member) if member.isreg() else None
-            if file is None:
-                raise Permanent("the sdist holds something that is no plain file", where=member.name)
-            found[member.name.removeprefix(f"{package}-{version}/")] = file.read()
-    found.pop("PKG-INFO", None)
-    _same(
-        "sdist", found, {path: content for path, content in tree.items() if path in found or path != ".gitignore"}
-    )
-
-
-def _same(what: str, found: Tree, expected: Tree) -> None:
-    differing = sorted(path for path in {*found, *expected} if found.get(path) != expected.get(path))
-    if differing:
-        listed = ", ".join(differing[:5])
-        raise Permanent(f"the {what} does not hold what was tested and reviewed; {len(differing)} differ: {listed}")

@@ -17,6 +17,7 @@ from contracts.events import TesterMode
 from contracts.reports import Check, Feedback, Isolation, KitRun, StreamProof, TestCase
 from contracts.simulation import SimulatedApi
 from infra.runtime import sandbox
+from infra.runtime.agent import WARNING
 from infra.runtime.sandbox import Limits
 from infra.runtime.trees import write_tree
 from services.tester.agreement import agree
@@ -101,6 +102,8 @@ async def examine(
         Permanent, BudgetReached: as ``author``.
     """
     isolation = await sandbox.probe()
+    if isolation.kind == "process":
+        await say(f"{WARNING}the connector runs unconfined: {isolation.note} (`connectors doctor` says what to do)")
     api, known, gaps = await asyncio.to_thread(knowledge_of, package)
     code = workspace / "code"
     await asyncio.to_thread(write_tree, code, package.code)

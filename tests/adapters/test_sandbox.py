@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -25,9 +24,9 @@ from infra.runtime.sandbox import (
     run,
     session,
     start,
-    usage,
 )
 from infra.runtime.sandbox.models import MIB
+from tests.support.sandboxed import alive, confined, some_time
 
 PYTHON = Path(sys.executable)
 KINDS = ("bubblewrap", "process")
@@ -51,31 +50,11 @@ async def isolation(request: pytest.FixtureRequest) -> Isolation:
 
 @pytest.fixture
 async def isolated() -> Isolation:
-    found = await probe()
-    if found.kind != "bubblewrap":
-        pytest.skip(found.note)
-    return found
+    return await confined()
 
 
 async def python(tree: Path, code: str, isolation: Isolation, **more: object) -> Report:
     return await run(Request(tree, ("{python}", "-I", "-c", code), python=PYTHON, **more), isolation)  # type: ignore[arg-type]
-
-
-def some_time() -> str:
-    """Seconds to sleep that no other process sleeps: who still does was left behind."""
-    return f"{800 + secrets.randbelow(10**8) / 10**6:.6f}"
-
-
-def alive(marker: str) -> list[int]:
-    """Processes whose command line holds the marker."""
-    found = []
-    for process in usage.processes(Path("/proc")):
-        try:
-            if marker.encode() in Path(f"/proc/{process.pid}/cmdline").read_bytes():
-                found.append(process.pid)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return [pid for pid in found if pid != os.getpid()]
 
 
 async def test_program_gets_its_tree_files_and_environment_and_nothing_else(tree, isolation):
@@ -323,9 +302,21 @@ async def test_endless_output_is_cut(tree, isolation):
     assert len(report.stdout) == 2 * MIB
 
 
+async def test_endless_line_is_cut_and_costs_no_more_than_its_length(tree, isolation):
+    code = "import os\nwhile True: os.write(1, b'x' * 100_000)"
+    limits = Limits(wall_s=20, output_bytes=512 * MIB, line_bytes=64 * MIB)
+    before = time.process_time()
+    request = Request(tree, ("{python}", "-I", "-c", code), python=PYTHON, limits=limits)
+    async with start(request, isolation) as running:
+        assert [line async for line in running.lines()] == []
+        report = await running.finish()
+    assert (report.stopped, report.truncated) == (Stop.OUTPUT, True)
+    assert time.process_time() - before < 2, "each piece was joined to all before it"
+
+
 async def test_endless_errors_are_cut(tree, isolation):
     code = "import sys\nwhile True: sys.stderr.write('x' * 1000)"
-    report = await python(tree, code, isolation, limits=Limits(wall_s=20, output_bytes=MIB))
+    report = await python(tree, code, isolation, limits=Limits(wall_s=20, errors_bytes=MIB))
     assert (report.stopped, report.truncated, len(report.stderr)) == (Stop.OUTPUT, True, MIB)
 
 

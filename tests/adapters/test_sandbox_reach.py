@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.runtime.sandbox import Limits, Request, probe, run, syscalls
+from infra.runtime.sandbox import Limits, Request, run, syscalls
 from tests.support.elsewhere import container, nobody
 from tests.support.elsewhere import run as run_elsewhere
+from tests.support.sandboxed import confined
 
 JOIN_SESSION_KEYRING, SEARCH, SESSION, UNLINK = 1, 10, -3, 9
 KEY = b"connectors-canary"
@@ -121,9 +122,7 @@ def reached(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     numbers = json.dumps(syscalls.MACHINES[platform.machine()].numbers)
 
     async def tried() -> dict[str, bool]:
-        isolation = await probe()
-        if isolation.kind != "bubblewrap":
-            pytest.skip(isolation.note)
+        isolation = await confined()
         argv = ("{python}", "-I", "-c", TRY_IT, numbers, abstract)
         tree = tmp_path_factory.mktemp("tree")
         report = await run(Request(tree, argv, python=Path(sys.executable), limits=Limits(wall_s=30)), isolation)

@@ -60,3 +60,11 @@ def test_a_report_comes_back_from_its_json() -> None:
     assert (judged.code, judged.api, judged.kit) == (tested.code, tested.fixtures, tested.kit)
     summary = summary_of(tested)
     assert (summary.passed, summary.failed, summary.proven, summary.streams) == (5, 0, 1, 1)
+
+
+def test_page_says_how_the_connector_was_confined() -> None:
+    unconfined = Isolation(kind="process", note="bubblewrap is not <installed>")
+    told = page(report().model_copy(update={"isolation": unconfined})).decode()
+    assert "not isolated, limits only (bubblewrap is not &lt;installed&gt;)" in told
+    inner = Isolation(kind="bubblewrap", note="without a /proc", proc=False)
+    assert "confined (bubblewrap) (without a /proc)" in page(report().model_copy(update={"isolation": inner})).decode()

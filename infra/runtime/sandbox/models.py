@@ -18,7 +18,8 @@ class Limits:
 
     ``memory_bytes`` holds for all its processes together (looked at ten times a second) and for the data of each
     one (by the kernel); ``processes`` counts threads too; ``disk_bytes`` is for each of the working copy and the
-    temporary folder; ``file_bytes`` for each output too; ``output_bytes`` for each of stdout and stderr."""
+    temporary folder; ``file_bytes`` for each output too; ``output_bytes`` for stdout, ``line_bytes`` for each line
+    of it where it is read by lines, ``errors_bytes`` for stderr."""
 
     wall_s: float = 60.0
     cpu_s: int = 60
@@ -28,6 +29,8 @@ class Limits:
     file_bytes: int = 128 * MIB
     disk_bytes: int = 256 * MIB
     output_bytes: int = 32 * MIB
+    line_bytes: int = 32 * MIB
+    errors_bytes: int = 16 * MIB
 
 
 class Stop(StrEnum):
@@ -42,7 +45,7 @@ class Stop(StrEnum):
 @dataclass(frozen=True)
 class Report:
     """How a run ended. Exactly one of ``exit_code``, ``signal`` and ``stopped`` is set, the last when the sandbox
-    killed it for a bound. stdout and stderr are cut at ``Limits.output_bytes``. ``files`` holds the outputs
+    killed it for a bound. stdout and stderr are cut at their limits. ``files`` holds the outputs
     asked for that exist and fit. A report is not proof of anything that the code under test could write."""
 
     isolation: Isolation

@@ -57,14 +57,23 @@ class Session:
         self._words = asyncio.create_task(self._last_words())
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """stdout line by line, without the line's end, as they come; ends with the program."""
-        rest = b""
+        """stdout line by line, without the line's end, as they come; ends with the program, or with a line that is
+        longer than allowed."""
+        begun: list[bytes] = []  # joined once: a line without an end costs its length, not the square of it
+        length = 0
         async for chunk in self._chunks():
-            *whole, rest = (rest + chunk).split(b"\n")
+            *whole, rest = chunk.split(b"\n")
             for line in whole:
-                yield line
-        if rest:
-            yield rest
+                yield b"".join((*begun, line))
+                begun, length = [], 0
+            begun.append(rest)
+            length += len(rest)
+            if length > self.request.limits.line_bytes:
+                self.truncated = True
+                self._stop(Stop.OUTPUT)
+                return
+        if length:
+            yield b"".join(begun)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the program (not to the sandbox); does nothing if it has ended."""
@@ -135,8 +144,8 @@ class Session:
         assert self.process.stderr is not None
         while chunk := await self.process.stderr.read(CHUNK):
             self._errors += chunk
-            if len(self._errors) > self.request.limits.output_bytes:
-                del self._errors[self.request.limits.output_bytes :]
+            if len(self._errors) > self.request.limits.errors_bytes:
+                del self._errors[self.request.limits.errors_bytes :]
                 self.truncated = True
                 self._stop(Stop.OUTPUT)
                 return
