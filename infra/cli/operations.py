@@ -6,11 +6,36 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.shell import DATA, AsJson, Data, Url, err, out, run
+from infra.cli.shell import DATA, OUTPUT, AsJson, Data, Output, Url, err, out, run
 
 app = typer.Typer()
 dead = typer.Typer(help="What no service could handle: list it, or try it once more.", no_args_is_help=True)
 app.add_typer(dead, name="dead")
+
+
+@app.command()
+def doctor(
+    as_json: AsJson = False,
+    data: Data = DATA,
+    output: Output = OUTPUT,
+    port: Annotated[int, typer.Option(help="The port that the gateway is to listen on.")] = 8002,
+) -> None:
+    """Check this machine: Python, nats-server, sandbox, toolchain, key, disk, memory, port, stack, Docker.
+
+    Nothing is changed, and nothing is asked of anybody else than a bus and a database that are configured. A key is
+    looked for, never shown and never sent.
+
+    Exits with 0 if `make demo` can run here, 1 if something keeps it from that.
+
+    Examples:
+
+    `connectors doctor`
+
+    `connectors doctor --json --data /srv/connectors`
+    """
+    from infra.cli.doctor.show import doctor as main
+
+    run(main(data, output, port, as_json, out))
 
 
 @app.command()

@@ -56,11 +56,11 @@ def _head(report: ConformanceReport) -> str:
         "every stream in depth" if kit.full else "one stream of each shape in depth, every stream for completeness"
     )
     confined = "confined (bubblewrap)" if report.isolation.kind == "bubblewrap" else "not isolated, limits only"
-    note = f" ({escape(report.isolation.note)})" if report.isolation.note else ""
+    confined += f" ({escape(report.isolation.note)})" if report.isolation.note else ""
     code = f" &middot; code <code>{report.code[:12]}</code>" if report.code else ""
     facts = (
         f"conformance kit {escape(kit.version or 'unknown')} &middot; {depth} &middot; {kit.runs} runs of the "
-        f"connector, {confined}{note} &middot; {kit.duration_s:.0f} s{code} &middot; API <code>{report.api[:12]}</code>"
+        f"connector, {confined} &middot; {kit.duration_s:.0f} s{code} &middot; API <code>{report.api[:12]}</code>"
     )
     verdict = (
         f"{report.proven} of {len(report.streams)} streams proven to be read completely; "

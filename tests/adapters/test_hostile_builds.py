@@ -13,7 +13,7 @@ import pytest
 
 from contracts.artifacts import Tree
 from contracts.errors import Permanent
-from contracts.events import ReviewRejected
+from contracts.events import ReviewRejected, TesterMode
 from contracts.pipeline import PipelineState, Task
 from contracts.reports import Isolation, ReviewReport
 from contracts.services import Service
@@ -25,8 +25,11 @@ from services.publisher.archives import check_wheel
 from services.publisher.settings import Settings as PublisherSettings
 from services.reviewer import handler as reviewer
 from services.reviewer.settings import Settings as ReviewerSettings
+from services.tester.settings import Settings as TesterSettings
+from services.tester.work import examine
 from tests.support import sample_package as sample
 from tests.support.sandboxed import confined
+from tests.support.tiny_package import tiny
 
 
 class Desk:
@@ -239,3 +242,23 @@ async def test_code_of_a_model_is_refused_where_nothing_confines_it(
     assert await desk.run(agent(True), again)
     ours = await desk.state(sample.package())
     assert await desk.run(agent(False), ours), "what was compiled is ours"
+
+
+async def test_tester_tells_whoever_watches_that_nothing_confines_the_connector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unconfined() -> Isolation:
+        return Isolation(kind="process", note="bubblewrap is not installed: limits only, no isolation")
+
+    class Heard(Exception):
+        pass
+
+    async def say(message: str, *, done: int | None = None, total: int | None = None) -> None:
+        raise Heard(message)
+
+    monkeypatch.setattr(sandbox, "probe", unconfined)
+    asked = examine(
+        tiny()[0], TesterMode.RERUN, workspace=tmp_path, python=Path("python"), settings=TesterSettings(), say=say
+    )
+    with pytest.raises(Heard, match=r"warning: .*unconfined: bubblewrap is not installed.*connectors doctor"):
+        await asked

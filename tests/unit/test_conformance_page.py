@@ -67,4 +67,6 @@ def test_page_says_how_the_connector_was_confined() -> None:
     told = page(report().model_copy(update={"isolation": unconfined})).decode()
     assert "not isolated, limits only (bubblewrap is not &lt;installed&gt;)" in told
     inner = Isolation(kind="bubblewrap", note="without a /proc", proc=False)
-    assert "confined (bubblewrap) (without a /proc)" in page(report().model_copy(update={"isolation": inner})).decode()
+    assert (
+        "confined (bubblewrap) (without a /proc)" in page(report().model_copy(update={"isolation": inner})).decode()
+    )
