@@ -221,7 +221,7 @@ async def _precompile(folder: Path, package: Package, python: Path, isolation: I
     compiled = tuple(str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc") for path in sources)
     request = sandbox.Request(
         folder,
-        ("{python}", "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "src"),
+        ("{python}", "-I", "-m", "compileall", "-f", "-q", "--invalidation-mode", "unchecked-hash", "src"),
         python=python,
         limits=COMPILE,
         writable=True,

@@ -197,3 +197,37 @@ async def test_a_workspace_that_grew_too_large_is_laid_out_as_before(
 
     assert "nothing was kept" in str(server.requests[2].results)
     assert list(read_tree(tmp_path)) == ["a"]
+
+
+HOSTILE_OUTPUTS = r"""
+mkfifo pipe; mknod device c 1 5; ln -s /etc/passwd link; ln "$0" hard; truncate -s 1T huge
+mkdir -p "$(printf 'd/%.0s' $(seq 300))"
+printf x > "..x"; printf good > good.txt; ln good.txt twice.txt
+python - <<'END'
+import socket
+socket.socket(socket.AF_UNIX).bind("listens")
+END
+true
+"""
+
+
+async def test_what_is_no_plain_file_is_not_taken_back(workspace: Workspace) -> None:
+    told = await bash(BashInput(command=HOSTILE_OUTPUTS), workspace, unconfined=False)
+    assert told.startswith("exit code 0"), told
+    left = {path.name: path for path in workspace.folder.rglob("*")}
+    assert (left["good.txt"].read_text(), left["twice.txt"].read_text()) == ("good", "good")
+    assert not {"pipe", "device", "link", "hard", "listens"} & left.keys()
+    assert left["huge"].stat().st_size == 0
+    assert all(path.is_dir() or (path.is_file() and not path.is_symlink()) for path in left.values())
+    assert all(workspace.folder in path.resolve().parents for path in left.values())
+
+
+@pytest.mark.parametrize("name", [r"a\nb", r"\033[2J"])
+async def test_name_that_is_none_elsewhere_is_refused_with_all_that_came_with_it(
+    name: str, workspace: Workspace
+) -> None:
+    before = {path.name for path in workspace.folder.rglob("*")}
+    command = f"printf x > \"$(printf '{name}')\"; printf x > beside.txt"
+    with pytest.raises(Rejected):
+        await bash(BashInput(command=command), workspace, unconfined=False)
+    assert {path.name for path in workspace.folder.rglob("*")} == before

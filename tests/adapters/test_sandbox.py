@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import Transient
 from contracts.reports import Isolation
 from infra.runtime.sandbox import (
     Limits,
@@ -412,3 +413,17 @@ print([ask(port) for port in ({port}, {dead}, {port})])
         )
     assert report.exit_code == 0, report.stderr
     assert b"reset" in report.stdout.replace(b"b''", b"b'reset'")
+
+
+async def test_sandbox_that_ends_at_once_says_why_and_leaves_no_file_open(tree, tmp_path, monkeypatch):
+    """Whether it is over before or after somebody looks."""
+    fake = tmp_path / "bin" / "bwrap"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho no rights here >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with pytest.raises(Transient, match="no rights here"):
+            await run(Request(tree, ("/usr/bin/true",)), Isolation(kind="bubblewrap"))
+    assert len(os.listdir("/proc/self/fd")) <= before + 2

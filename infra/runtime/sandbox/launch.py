@@ -125,7 +125,13 @@ async def _launch(request: Request, layout: Layout, isolation: Isolation) -> Ses
         os.close(info_writer)
         if refused is not None:
             os.close(refused)
-    handle = os.pidfd_open(process.pid)
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:  # over already, and collected by asyncio
+        ours.close()
+        os.close(info)
+        _, errors = await process.communicate()
+        raise Transient(f"the sandbox did not work: {errors[-500:].decode(errors='replace').strip()}") from None
     reader, writer = await asyncio.open_connection(sock=ours)
     init = await asyncio.to_thread(_init_pid, info) if isolation.kind == "bubblewrap" else process.pid
     if isolation.kind == "process":

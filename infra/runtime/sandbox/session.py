@@ -88,7 +88,9 @@ class Session:
         duration_s = time.monotonic() - self.started
         if status is None and self.stopped is None:
             await self.process.wait()
-            raise Transient(f"the sandbox did not work: {bytes(self._errors[-500:]).decode(errors='replace')}")
+            raise Transient(
+                f"the sandbox did not work: {bytes(self._errors[-500:]).decode(errors='replace').strip()}"
+            )
         code = os.waitstatus_to_exitcode(status) if status is not None and self.stopped is None else None
         return Report(
             isolation=self.isolation,
