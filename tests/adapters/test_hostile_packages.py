@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,13 +136,24 @@ def failing(cases: tuple[TestCase, ...]) -> set[str]:
     return {case.id for case in cases if case.outcome is Outcome.FAILED}
 
 
+SLOW = {
+    *("puts a pipe where the result goes", "puts a folder where the result goes", "asks pytest to end"),
+    *("stops pytest", "stops itself", "leaves at once", "leaves with success at the end"),
+}
+"""What another that `make test` runs is like."""
+
+
+def _with_slow(names: Mapping[str, str]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
+
+
 LOST = "tests/test_read.py::test_lost"
 BRIEF = replace(LIMITS, wall_s=30)
 WAITS = {"puts a pipe where the result goes", "stops pytest"}
 """What ends when its time is up."""
 
 
-@pytest.mark.parametrize("name", ON_THE_JUDGE)
+@pytest.mark.parametrize("name", _with_slow(ON_THE_JUDGE))
 async def test_failing_tests_stay_failed_if_the_code(name: str, tmp_path: Path) -> None:
     """The tests start it, it works on pytest; whatever becomes of the run, it is not a success."""
     isolation = await confined()
@@ -153,7 +165,7 @@ async def test_failing_tests_stay_failed_if_the_code(name: str, tmp_path: Path) 
         assert failing(cases) == {LOST}
 
 
-@pytest.mark.parametrize("name", BY_MODEL)
+@pytest.mark.parametrize("name", _with_slow(BY_MODEL))
 async def test_failing_tests_stay_failed_if_a_models_test(name: str, tmp_path: Path) -> None:
     isolation = await confined()
     tests = encoded({**OURS, "tests/test_by_model_evil.py": BY_MODEL[name]})
@@ -191,7 +203,7 @@ ENDS: Mapping[str, Stop | str] = {
 """How each comes to its end: by the sandbox, or by what the kernel tells it."""
 
 
-@pytest.mark.parametrize("name", LOUD)
+@pytest.mark.parametrize("name", _with_slow(LOUD))
 async def test_machine_is_safe_from_a_package_that(name: str, tmp_path: Path) -> None:
     await confined()
     nap, began = some_time(), time.monotonic()
