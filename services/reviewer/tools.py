@@ -22,6 +22,9 @@ from services.reviewer.settings import Settings
 
 RULES = Path(__file__).parent / "rules"
 _PYTHON = Path(sys.executable)
+_MYPY = "import sys; sys.modules['psutil'] = None; from mypy.__main__ import console_entry; console_entry()"
+"""Where somebody has installed psutil mypy counts cores by it, which fails where a sandbox has no /proc."""
+
 _SECURITY = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 _BROKEN_CODE = ("E9", "F8", "invalid-syntax")
 _HARMLESS = ("S324",)
@@ -67,7 +70,7 @@ async def mypy_findings(tree: Path, toolchain: Toolchain, warm_cache: Path, sett
     cache = f".types-{secrets.token_hex(8)}"  # a name that the package cannot have put anything at
     shutil.copytree(warm_cache, tree / cache)
     options = ("--config-file", str(RULES / "mypy.ini"), "--cache-dir", cache, "--no-error-summary", "-O", "json")
-    argv = ("{python}", "-I", "-m", "mypy", *options, "--python-executable", str(toolchain.python), "src")
+    argv = ("{python}", "-I", "-c", _MYPY, *options, "--python-executable", str(toolchain.python), "src")
     readable = (RULES, toolchain.root)
     request = sandbox.Request(
         tree, argv, python=_PYTHON, readable=readable, writable=True, limits=_limits(settings)

@@ -3,6 +3,7 @@ what a build makes of a package is the package, and what was not confined is not
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import zipfile
@@ -30,6 +31,8 @@ from services.tester.work import examine
 from tests.support import sample_package as sample
 from tests.support.sandboxed import confined
 from tests.support.tiny_package import tiny
+
+probing = importlib.import_module("infra.runtime.sandbox.probe")  # the package's name is that of its function
 
 
 class Desk:
@@ -82,8 +85,13 @@ STANDS_IN: Mapping[str, str] = {
 }
 
 
-async def test_what_stands_in_for_a_tool_or_steers_it_changes_no_finding(desk: Desk) -> None:
-    await confined()
+@pytest.mark.parametrize("proc", [True, False])
+async def test_what_stands_in_for_a_tool_or_steers_it_changes_no_finding(
+    proc: bool, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``proc``: without one, as in a container, the tools work all the same."""
+    found = await confined()
+    monkeypatch.setattr(probing, "_cached", found if proc else found.model_copy(update={"proc": False}))
     bad = {**sample.package(), "src/source_tiny/client.py": b'"""Bad."""\n\nprint(undefined)\nX: int = "text"\n'}
     rules = {"ruff F821", "mypy name-defined", "mypy assignment"}
     hostile = {path: text.encode() for path, text in STANDS_IN.items()}
