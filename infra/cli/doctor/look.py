@@ -21,7 +21,7 @@ from infra.runtime import clock, sandbox
 from infra.runtime.claude.settings import ClaudeSettings
 from infra.runtime.confinement import ConfinementSettings
 from infra.runtime.nats_server import NatsServer, ServerMissing, find_binary
-from infra.runtime.processes import without_model_key
+from infra.runtime.processes import without_keys
 from infra.runtime.sandbox import cgroup
 from infra.runtime.settings import BusSettings
 from infra.runtime.stack import StackConfig, read_processes
@@ -111,7 +111,7 @@ async def _said(*argv: str) -> tuple[int | None, str]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=without_model_key(),
+        env=without_keys(),
     )
     try:
         async with asyncio.timeout(PATIENCE_S):
