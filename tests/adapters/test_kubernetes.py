@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -18,7 +19,9 @@ from infra.runtime.durables import durables
 from infra.runtime.nats_server import find_binary
 from tests.support.keda import ScaledObject
 from tests.support.manifests import (
+    KUBERNETES,
     OVERLAYS,
+    RUNS_CODE,
     Manifest,
     Rendered,
     kubernetes_name,
@@ -32,7 +35,6 @@ pytestmark = pytest.mark.xdist_group("kubernetes")
 
 NAMESPACE = "agentic-connectors"
 KUBERNETES_VERSION = "1.37"
-RUNS_CODE = {Service.GENERATOR, Service.TESTER, Service.REVIEWER, Service.PUBLISHER}
 SERVICES = tuple(Service)
 
 
@@ -250,6 +252,23 @@ def test_only_who_runs_generated_code_has_the_profile_that_bubblewrap_needs(prod
     confined = {"type": "Localhost", "localhostProfile": "connectors-sandbox.json"}
     assert {service for service, profile in profiles.items() if profile == confined} == RUNS_CODE
     assert all(profiles[service] == {"type": "RuntimeDefault"} for service in SERVICES if service not in RUNS_CODE)
+
+
+def test_nodes_with_apparmor_have_a_component_that_names_their_profile(tmp_path: Path) -> None:
+    name = "connectors-sandbox"
+    layers = {
+        "resources": KUBERNETES / "overlays" / "production",
+        "components": KUBERNETES / "components" / "apparmor",
+    }
+    lines = [f"{kind}: [{os.path.relpath(folder, tmp_path)}]" for kind, folder in layers.items()]
+    (tmp_path / "kustomization.yaml").write_text("\n".join(lines))
+    found = rendered(str(tmp_path))
+    for service in Service:
+        pod = found.service(service).pod
+        expected = {"type": "Localhost", "localhostProfile": name} if service in RUNS_CODE else None
+        assert pod["spec"]["securityContext"].get("appArmorProfile") == expected
+        assert list(violations(pod)) == []
+    assert f"profile {name} " in (KUBERNETES / "apparmor" / name).read_text(encoding="utf-8")
 
 
 def test_publisher_writes_what_the_gateway_reads(overlay: Rendered) -> None:

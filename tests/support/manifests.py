@@ -17,6 +17,7 @@ from contracts.services import Service
 
 KUBERNETES = Path(__file__).parents[2] / "infra" / "deploy" / "kubernetes"
 OVERLAYS = ("local", "production")
+RUNS_CODE = frozenset({Service.GENERATOR, Service.TESTER, Service.REVIEWER, Service.PUBLISHER})
 COMPONENT = "app.kubernetes.io/component"
 
 Manifest = Mapping[str, Any]
@@ -82,7 +83,7 @@ def kubernetes_name(service: Service) -> str:
 
 @cache
 def rendered(overlay: str) -> Rendered:
-    """Skips where there is no kubectl; one run per overlay and process."""
+    """An overlay by its name, or any folder by its path. Skips where there is no kubectl; one run for each."""
     if shutil.which("kubectl") is None:
         pytest.skip("there is no kubectl (1.27 or later) to render the overlays: install it")
     done = subprocess.run(
