@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from infra.runtime.log import EventLog
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.settings import BusSettings
 from tests.support.nats import fast, provision_all
+from tests.support.postgres import NoPostgres, fresh_database, postgres
 
 
 @pytest.fixture
@@ -57,6 +58,24 @@ async def bus(nats_server: NatsServer, bus_settings: BusSettings) -> AsyncIterat
     """A connection as the admin, with all streams and the durables of all services provisioned."""
     async with connect(nats_server.settings(ADMIN, bus_settings), ADMIN) as bus:
         yield bus
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    try:
+        with postgres() as url:
+            yield url
+    except NoPostgres as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'deep' / 'events.db'}"
+    server: str = request.getfixturevalue("postgres_server")
+    return fresh_database(server, f"t{abs(hash(request.node.nodeid))}")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 from contracts.errors import Permanent
 from contracts.services import AGENTS, Service
 from infra.runtime.fork_server import Forked, ForkServer
+from infra.runtime.locks import try_lock
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.processes import COLLECTOR_KEYS, MODEL_KEYS, without_keys
 from infra.runtime.supervisor import POLL_S, Backoff, Kept, Process, ProcessInfo, Say
@@ -229,14 +229,11 @@ def _children(config: StackConfig, nats: NatsServer, port: int, sockets: Path, f
 def _claim(config: StackConfig) -> int:
     """Lock the data folder for this supervisor; the lock ends with the process."""
     (config.data / "logs").mkdir(parents=True, exist_ok=True)
-    lock = os.open(config.data / "stack.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
+    lock = try_lock(config.data / "stack.lock")
+    if lock is None:
         raise Permanent(
             "another stack runs on this data folder; stop it, or choose another with --data", where=str(config.data)
-        ) from None
+        )
     return lock
 
 

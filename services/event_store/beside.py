@@ -38,14 +38,6 @@ class Beside:
         async with self._alone:
             await asyncio.gather(*(self._follow(ledger) for ledger in self._ledgers))
 
-    async def reached(self, stream: str, sequence: int, timeout_s: float) -> bool:
-        """Whether the copy of ``stream`` holds ``sequence``, waiting at most ``timeout_s`` for it."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
-        while (there := self._last.get(stream, 0) >= sequence) is False and loop.time() < deadline:
-            await asyncio.sleep(POLL_S)
-        return there
-
     async def _follow(self, ledger: Ledger) -> None:
         end = (await self._bus.js.stream_info(ledger.stream)).state.last_seq
         last = self._last.get(ledger.stream)

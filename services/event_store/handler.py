@@ -19,6 +19,8 @@ from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy
 from services.event_store.database.engine import answers, open_engine, told
 from services.event_store.database.ledger import ledgers
+from services.event_store.database.writer_lock import WriterLock, writer_lock
+from services.event_store.leadership import Leadership, Term
 from services.event_store.questions import Questions
 from services.event_store.reader import Reader
 from services.event_store.refill import Refill
@@ -43,23 +45,27 @@ def store(settings: Settings) -> Setup:
     async def setup(runtime: Runtime) -> None:
         engine = await _opened(settings.database_url(runtime.settings.data_dir), runtime.health)
         writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
-        copy, watermark, bus = Copy(engine), Watermark(), runtime.bus
-        archive = Archive(bus.artifacts, copy, writer, patience_s=settings.artifact_patience_s)
-        others = ledgers(engine)
-        refill = Refill(bus, [*others, copy], copy, writer)
-        beside = Beside(bus, others, archive, writer)
-        reader = Reader(bus.js, copy, archive, refill, beside, writer, watermark)
+        lock, watermark, bus = writer_lock(engine), Watermark(), runtime.bus
+
+        def term() -> Term:
+            copy, others = Copy(engine), ledgers(engine)
+            archive = Archive(bus.artifacts, copy, writer, patience_s=settings.artifact_patience_s)
+            refill = Refill(bus, [*others, copy], copy, writer)
+            beside = Beside(bus, others, archive, writer)
+            return Term(Reader(lock, bus.js, copy, archive, refill, beside, writer, watermark), archive)
+
+        leadership = Leadership(lock, term, Copy(engine), bus.js, writer, watermark)
         questions = Questions(
             engine,
             watermark,
-            Verifier(bus, engine, beside, watermark),
+            Verifier(bus, engine, watermark),
             min_seq_timeout_s=settings.min_seq_timeout_s,
             max_answer_bytes=bus.nc.max_payload - ENVELOPE_BYTES,
         )
         _listen(runtime, questions)
-        runtime.spawn(_follow(reader, engine, writer), "copy")
-        runtime.spawn(_look_again(archive, settings.missing_retry_s), "missing-artifacts")
-        _report(runtime.health, watermark, copy, engine)
+        runtime.spawn(_lead(leadership, lock, engine, writer), "copy")
+        runtime.spawn(_look_again(leadership, settings.missing_retry_s), "missing-artifacts")
+        _report(runtime.health, watermark, engine)
         runtime.health.looks += looks(bus.js, engine, watermark)
 
     return setup
@@ -74,7 +80,7 @@ def _listen(runtime: Runtime, questions: Questions) -> None:
         return await questions.answer(question.subject.rpartition(".")[2], question.data)
 
 
-def _report(health: Health, watermark: Watermark, copy: Copy, engine: Engine) -> None:
+def _report(health: Health, watermark: Watermark, engine: Engine) -> None:
     asking: asyncio.Future[str | None] | None = None
 
     async def database() -> str | None:
@@ -87,7 +93,7 @@ def _report(health: Health, watermark: Watermark, copy: Copy, engine: Engine) ->
         return watermark.problem
 
     async def missing() -> str | None:
-        lost = await asyncio.to_thread(copy.missing)
+        lost = await asyncio.to_thread(Copy(engine).missing)
         return f"{len(lost)} artifacts that facts name are not in the object store" if lost else None
 
     health.checks["copy"] = problem
@@ -110,19 +116,22 @@ async def _opened(url: str, health: Health) -> Engine:
             return engine
 
 
-async def _follow(reader: Reader, engine: Engine, writer: ThreadPoolExecutor) -> None:
+async def _lead(leadership: Leadership, lock: WriterLock, engine: Engine, writer: ThreadPoolExecutor) -> None:
     try:
-        await reader.run()
+        await leadership.run()
     finally:
         await asyncio.to_thread(writer.shutdown)  # what is being written is finished
+        lock.release()
         engine.dispose()
 
 
-async def _look_again(archive: Archive, every_s: float) -> None:
+async def _look_again(leadership: Leadership, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
+        if (term := leadership.term) is None:
+            continue
         try:
-            if found := await archive.look_again():
+            if found := await term.archive.look_again():
                 logger.info("%d missing artifacts were found", found)
         except Transient as error:
             logger.warning("cannot look for missing artifacts: %s", error)

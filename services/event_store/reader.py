@@ -23,6 +23,7 @@ from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy
 from services.event_store.database.engine import told
 from services.event_store.database.folded import Message
+from services.event_store.database.writer_lock import WriterLock
 from services.event_store.errors import Gap
 from services.event_store.refill import Refill
 from services.event_store.watermark import Watermark
@@ -40,11 +41,17 @@ RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 T = TypeVar("T")
 
 
+class NotTheWriter(Exception):
+    """Another store may write the copy now: this one must not go on."""
+
+
 class Reader:
-    """One ordered reader; ``writer`` is the single thread in which the database is written."""
+    """One ordered reader, for as long as ``lock`` is held; ``writer`` is the single thread in which the database is
+    written."""
 
     def __init__(
         self,
+        lock: WriterLock,
         js: JetStreamContext,
         copy: Copy,
         archive: Archive,
@@ -53,6 +60,7 @@ class Reader:
         writer: Executor,
         watermark: Watermark,
     ) -> None:
+        self._lock = lock
         self._js = js
         self._copy = copy
         self._archive = archive
@@ -64,7 +72,11 @@ class Reader:
     async def run(self) -> None:
         """Until cancelled, or the connection is closed for good. Whatever else stops the copy is shown as the
         watermark's problem and tried again: the bus or the database may come back, an operator may put the right
-        one in place."""
+        one in place.
+
+        Raises:
+            NotTheWriter: the lock is lost.
+        """
         failures = 0
         while True:
             last = self._watermark.last
@@ -80,6 +92,7 @@ class Reader:
 
     async def _follow(self) -> None:
         """Compare, then read until something is wrong; returns when the consumer has to be made anew."""
+        await self._run(self._hold)
         await self._run(self._copy.forget_milestones)
         await self._run(self._copy.refold_unreadable)
         await self._refill.run()
@@ -95,6 +108,7 @@ class Reader:
                     messages = await subscription.fetch(BATCH, timeout=IDLE_S)
                 except nats.errors.TimeoutError:
                     await subscription.consumer_info()  # NotFoundError: the server restarted and forgot it
+                    await self._run(self._hold)
                     await self._beside.catch_up()
                     continue
                 await self._record(messages)
@@ -113,8 +127,16 @@ class Reader:
             raise Gap(self._watermark.last + 1, batch[0].sequence)
         await self._beside.catch_up()  # before the facts that came of it
         await self._archive.take((message.sequence, message.event.data) for message in batch if message.event)
-        await self._watermark.advance(await self._run(self._copy.append, batch))
+        await self._watermark.advance(await self._run(self._append, batch))
         self._watermark.problem = None
+
+    def _append(self, batch: Sequence[Message]) -> int:
+        self._hold()
+        return self._copy.append(batch)
+
+    def _hold(self) -> None:
+        if not self._lock.held():
+            raise NotTheWriter
 
     async def _consume(self, start: int) -> JetStreamContext.PullSubscription:
         """An ephemeral consumer: the database alone knows where to start, no durable can disagree with it."""

@@ -19,7 +19,7 @@ from contracts.verification import Difference, Kind, Part, VerifyPage
 from infra.runtime.artifacts import ArtifactMissing
 from infra.runtime.bus import Bus
 from services.event_store.archive import blobs
-from services.event_store.beside import Beside, data_of
+from services.event_store.beside import data_of
 from services.event_store.compare import Page, differences, end_of_page
 from services.event_store.database.copy import Copy
 from services.event_store.database.ledger import ledgers
@@ -32,6 +32,7 @@ BUDGET_S = 1.0
 """One answer compares so long, then the asker goes on with the next."""
 
 COPY_TIMEOUT_S = 3.0
+POLL_S = 0.05
 MAX_DIFFERENCES = 500
 """Of one answer."""
 
@@ -39,9 +40,8 @@ MAX_DIFFERENCES = 500
 class Verifier:
     """Reads only; works beside the writer."""
 
-    def __init__(self, bus: Bus, engine: Engine, beside: Beside, watermark: Watermark) -> None:
+    def __init__(self, bus: Bus, engine: Engine, watermark: Watermark) -> None:
         self._bus = bus
-        self._beside = beside
         self._watermark = watermark
         self._copy = Copy(engine)
         copies: tuple[CopyOf, ...] = (self._copy, *ledgers(engine))
@@ -91,7 +91,14 @@ class Verifier:
         if part is Part.EVENTS:
             await self._watermark.reached(sequence, timeout_s)
         else:
-            await self._beside.reached(part, sequence, timeout_s)
+            await self._ledger_reached(self._copies[part], sequence, timeout_s)
+
+    @staticmethod
+    async def _ledger_reached(copy: CopyOf, sequence: int, timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while await asyncio.to_thread(copy.last_sequence) < sequence and loop.time() < deadline:
+            await asyncio.sleep(POLL_S)
 
     async def _not_copied(self, part: Part, named: Mapping[str, tuple[ArtifactRef, int]]) -> list[Difference]:
         lacking = await asyncio.to_thread(self._copy.lacking, named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 
 class Watermark:
@@ -12,6 +13,8 @@ class Watermark:
         self.last = 0
         self.problem: str | None = "the copy has not been compared with the log yet"
         self._moved = asyncio.Condition()
+        self._waiting = 0
+        self._asked = asyncio.Event()
 
     async def advance(self, last: int) -> None:
         """The copy holds everything up to sequence ``last``."""
@@ -23,9 +26,21 @@ class Watermark:
         """Whether the copy holds ``sequence``, waiting at most ``timeout_s`` for it."""
         if self.last >= sequence:
             return True
+        self._waiting += 1
+        self._asked.set()
         try:
             async with asyncio.timeout(timeout_s), self._moved:
                 await self._moved.wait_for(lambda: self.last >= sequence)
         except TimeoutError:
             return False
+        finally:
+            self._waiting -= 1
         return True
+
+    async def wanted(self, timeout_s: float) -> None:
+        """Until somebody waits for the copy to come on, at most ``timeout_s``."""
+        if not self._waiting:
+            self._asked.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._asked.wait()

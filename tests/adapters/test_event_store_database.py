@@ -6,12 +6,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
-from sqlalchemy.engine import make_url
 
 import contracts
 from contracts import events as e
@@ -36,33 +34,13 @@ from services.event_store.database.histories import histories
 from services.event_store.database.snapshots import EVERY, Snapshots
 from services.event_store.errors import Diverged, Gap
 from tests.support.facts import START, interleaved, life, pipeline_id, subject
-from tests.support.postgres import NoPostgres, postgres
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    try:
-        with postgres() as url:
-            yield url
-    except NoPostgres as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'deep' / 'events.db'}"
-    else:
-        url = _fresh_database(request.getfixturevalue("postgres_server"), f"t{abs(hash(request.node.nodeid))}")
-    engine = open_engine(url)
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url)
     yield engine
     engine.dispose()
-
-
-def _fresh_database(server: str, name: str) -> str:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 def messages(events: Sequence[Envelope], start: int = 1) -> list[Message]:

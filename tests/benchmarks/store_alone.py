@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 from nats.aio.msg import Msg
 
@@ -16,8 +15,6 @@ from contracts import subjects
 from contracts.services import Service
 from infra.runtime.bus import connect
 from infra.runtime.settings import BusSettings
-from services.event_store.archive import Archive
-from services.event_store.beside import Beside
 from services.event_store.database.copy import Copy
 from services.event_store.database.engine import open_engine
 from services.event_store.questions import Questions
@@ -30,11 +27,9 @@ async def main(url: str) -> None:
     Copy(engine).forget_milestones()
     watermark.problem = None
     await watermark.advance(Copy(engine).last_sequence())
-    writer = ThreadPoolExecutor(max_workers=1)
     async with connect(BusSettings(), Service.EVENT_STORE) as bus:
         limit = bus.nc.max_payload - 4096
-        archive = Archive(bus.artifacts, Copy(engine), writer, patience_s=0)
-        verifier = Verifier(bus, engine, Beside(bus, (), archive, writer), watermark)
+        verifier = Verifier(bus, engine, watermark)
         questions = Questions(engine, watermark, verifier, min_seq_timeout_s=3, max_answer_bytes=limit)
         running: set[asyncio.Task[None]] = set()
 

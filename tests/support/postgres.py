@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from sqlalchemy.engine import make_url
 
 IMAGE = "postgres:17-alpine"
 START_TIMEOUT_S = 30.0
@@ -136,6 +137,13 @@ def local_postgres() -> Iterator[LocalPostgres]:
             yield server
         finally:
             server.stop()
+
+
+def fresh_database(server: str, name: str) -> str:
+    """The URL of a new database on the server behind the URL ``server``."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 def _wait(url: str, server: subprocess.Popen[bytes]) -> None:

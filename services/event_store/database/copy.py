@@ -47,13 +47,14 @@ class Stored:
 
 
 class Copy:
-    """The only writer of the log's copy. Not for two threads at once."""
+    """Writes the log's copy, as the only one (`writer_lock`). Not for two threads at once."""
 
     stream = subjects.EVENTS_STREAM
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._recent = Recent()
+        self._last = 0
 
     def last_sequence(self) -> int:
         """0: the copy is empty."""
@@ -87,6 +88,8 @@ class Copy:
         try:
             with self._engine.begin() as connection:
                 last = _last(connection)
+                if last != self._last:  # another one wrote meanwhile: what is remembered is not the newest
+                    self._recent.clear()
                 fresh = _continue(connection, batch, last)
                 if not fresh:
                     return last
@@ -100,7 +103,8 @@ class Copy:
             self._recent.clear()
             raise
         self._recent.update(now)
-        return fresh[-1].sequence
+        self._last = fresh[-1].sequence
+        return self._last
 
     def refold_unreadable(self) -> int:
         """Newer code may read what older code could not: fold such pipelines again. Returns how many it tried."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlmodel import SQLModel
 
 from services.event_store.database import tables
 
-POOL_SIZE = 6
+POOL_SIZE = 7
+"""Four questions at a time, the writer and its lock, and who asks whether the database answers."""
+
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 5_000
+_SCHEMA_KEY = 0x61676364
 
 
 def open_engine(url: str) -> Engine:
@@ -31,7 +34,12 @@ def open_engine(url: str) -> Engine:
             pool_pre_ping=True,
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
         )
-    SQLModel.metadata.create_all(engine, tables=[row.__table__ for row in tables.ROWS])  # type: ignore[attr-defined]
+    with engine.begin() as connection:  # two that start at once must not both create what is not there
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_KEY)))
+        SQLModel.metadata.create_all(connection, tables=[row.__table__ for row in tables.ROWS])  # type: ignore[attr-defined]
     return engine
 
 
@@ -59,9 +67,9 @@ def _sqlite(path: str, url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_MS}")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # a recorded fact survives a power cut
-        cursor.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_MS}")
         cursor.close()
 
     return engine
