@@ -233,6 +233,12 @@ QUERIES: dict[str, type[Query]] = {
 """Name of a question (`contracts.subjects.query`) -> its model."""
 
 
+class StoreReady(Frozen):
+    """The event store's answer to `subjects.STORE_READY`: what is wrong with its database or its copy, if so."""
+
+    problem: str | None = None
+
+
 class Capability(Frozen):
     """An agent's answer to `subjects.CAPABILITIES`. Who has no model does not answer."""
 

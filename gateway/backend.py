@@ -16,14 +16,14 @@ from gateway.live import Hub
 from gateway.problems import unavailable
 from gateway.reads import Reads
 from gateway.settings import Settings
-from gateway.store import Refused, Store
+from gateway.store import Store
 from gateway.tracing import spans_travel
 from gateway.writes import Writes
 from infra.runtime.bus import Bus, connect
 from infra.runtime.health import Health
 from infra.runtime.provision import provisioned
+from infra.runtime.readiness import watch_bus, watch_store
 from infra.runtime.settings import BusSettings
-from infra.runtime.space import watch_space
 from infra.runtime.telemetry import scrape
 from infra.runtime.telemetry.spans import recording
 
@@ -53,7 +53,7 @@ class Backend:
         self.catalogue = Catalogue(settings.output_dir)
         self.health = Health()
         self.health.started = True
-        self.health.checks = {"bus": self._bus_problem, "event_store": self._store_problem}
+        self.health.checks = {"bus": self._bus_problem}
         self.health.looks.append(scrape.process_look(Service.GATEWAY, self.health.report))
         self.uploads = asyncio.Semaphore(UPLOADS_AT_A_TIME)
         self.imports = asyncio.Lock()
@@ -97,7 +97,8 @@ class Backend:
                 bus.nc, timeout_s=settings.capability_timeout_s, cache_s=settings.capability_cache_s
             )
             hub = Hub(bus)
-            watch_space(self.health, bus)
+            watch_bus(self.health, bus)
+            watch_store(self.health, bus.nc)
             self.health.looks.append(scrape.bus_look(Service.GATEWAY, bus.nc))
             self._parts = Parts(bus, reads, writes, Dead(bus, writes), hub, capabilities)
             logger.info("connected")
@@ -115,14 +116,5 @@ class Backend:
         self.health.problems["connection"] = problem
 
     async def _bus_problem(self) -> str | None:
-        if (self._parts is not None and self._parts.bus.nc.is_connected) or "log" in self.health.problems:
-            return None
-        return "not connected to the bus"
-
-    async def _store_problem(self) -> str | None:
-        if self._parts is None or not self._parts.bus.nc.is_connected:
-            return None  # then the bus is the problem
-        try:
-            return (await self._parts.reads.counts()).problem
-        except Refused as refused:
-            return refused.refusal.what
+        """Until there is a bus to ask."""
+        return None if "log" in self.health.problems else "not connected to the bus"

@@ -8,8 +8,6 @@ from contracts.envelope import UnknownFact
 from contracts.queries import (
     ArtifactChunk,
     ArtifactQuery,
-    Counts,
-    CountsQuery,
     HistoriesPage,
     HistoriesQuery,
     HistoryPage,
@@ -133,13 +131,6 @@ class Reads:
             return await self._store.ask("verify", query, VerifyPage, timeout_s=VERIFY_TIMEOUT_S)
         except Refused as refused:
             raise refused.problem() from None
-
-    async def counts(self) -> Counts:
-        """
-        Raises:
-            Refused: the store does not answer.
-        """
-        return await self._store.ask("counts", CountsQuery(), Counts)
 
     async def _from_log(self, pipeline: str, refused: Refused) -> list[Recorded]:
         facts = await self.in_log(pipeline)

@@ -21,9 +21,9 @@ from infra.runtime.bus import Bus, Troubles, until_connected
 from infra.runtime.durables import durables
 from infra.runtime.health import Check, Health
 from infra.runtime.log import States
+from infra.runtime.readiness import watch_bus, watch_store
 from infra.runtime.runtime import Runtime
 from infra.runtime.settings import BusSettings
-from infra.runtime.space import watch_space
 from infra.runtime.telemetry import scrape
 from infra.runtime.telemetry.spans import Recorder, recording
 
@@ -76,12 +76,10 @@ async def connected(service: Service, settings: BusSettings, health: Health) -> 
     if (recorder_on := recording(settings)) is not None:
         _record_spans(runtime, recorder_on(nc, service))
 
-    async def connection() -> str | None:
-        return None if nc.is_connected else "not connected to the bus"
-
     runtime.spawn(_watch(runtime, ended, again), "bus-connection")
-    health.checks["bus"] = connection
-    watch_space(health, bus)
+    watch_bus(health, bus)
+    if service is not Service.EVENT_STORE:
+        watch_store(health, nc)
     health.warnings["clock"] = _clock_check()
     health.looks += [scrape.bus_look(service, nc), scrape.consumers_look(bus.js, durables(service))]
     return runtime

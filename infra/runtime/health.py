@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from infra.runtime.telemetry import scrape
 
@@ -21,6 +22,29 @@ _CHECK_TIMEOUT_S = 2.0
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns what is wrong right now, or None."""
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """A question that is asked once at a time, however many want its answer, which is kept for ``keep_s``; an error
+    is not."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]], *, keep_s: float = 1.0) -> None:
+        self._ask = ask
+        self._keep_s = keep_s
+        self._asked_s = 0.0
+        self._answer: asyncio.Future[T] | None = None
+
+    async def __call__(self) -> T:
+        """The answer, or what was raised instead; whoever gives up waiting takes it from nobody."""
+        now_s = asyncio.get_running_loop().time()
+        if self._answer is None or (self._answer.done() and self._is_old(self._answer, now_s)):
+            self._answer, self._asked_s = asyncio.ensure_future(self._ask()), now_s
+        return await asyncio.shield(self._answer)
+
+    def _is_old(self, answer: asyncio.Future[T], now_s: float) -> bool:
+        return answer.cancelled() or answer.exception() is not None or now_s - self._asked_s >= self._keep_s
 
 
 class Health:

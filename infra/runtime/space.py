@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from nats.js import api
+from nats.js import JetStreamContext, api
 
 from contracts import subjects
-from infra.runtime.bus import Bus
-from infra.runtime.health import Health
 from infra.runtime.object_store import OBJECT_STREAM
 
 WARN_AT = 0.8
@@ -23,24 +21,23 @@ _LIMITS = {
 }
 
 
-def watch_space(health: Health, bus: Bus) -> None:
-    """Let ``health`` warn of streams that fill up, and name those that are full as a problem."""
+async def look(js: JetStreamContext) -> list[api.StreamInfo]:
+    """What the bus says of its streams.
 
-    async def full() -> str | None:
-        return _told([found for found in await _all(bus) if _left(found) < ROOM_BYTES], "is full")
-
-    async def filling() -> str | None:
-        found = [found for found in await _all(bus) if _left(found) >= ROOM_BYTES and _used(found) >= WARN_AT]
-        return _told(found, "fills up")
-
-    health.checks["space"] = full
-    health.warnings["space"] = filling
+    Raises:
+        nats.errors.Error, TimeoutError: it says nothing.
+    """
+    return await asyncio.gather(*(js.stream_info(stream) for stream in _LIMITS))
 
 
-async def _all(bus: Bus) -> list[api.StreamInfo]:
-    if not bus.nc.is_connected:  # that is another problem, and asking would take long
-        return []
-    return await asyncio.gather(*(bus.js.stream_info(stream) for stream in _LIMITS))
+def full(streams: list[api.StreamInfo]) -> str | None:
+    """Which of them take nothing more, if any."""
+    return _told([one for one in streams if _left(one) < ROOM_BYTES], "is full")
+
+
+def filling(streams: list[api.StreamInfo]) -> str | None:
+    """Which of them soon will."""
+    return _told([one for one in streams if _left(one) >= ROOM_BYTES and _used(one) >= WARN_AT], "fills up")
 
 
 def _left(found: api.StreamInfo) -> int:

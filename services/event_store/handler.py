@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from faststream.nats import NatsMessage
 from sqlalchemy import Engine
@@ -12,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from contracts import subjects
 from contracts.errors import Transient
-from infra.runtime.health import Health
+from contracts.queries import StoreReady
+from infra.runtime.health import Health, Shared
 from infra.runtime.service import Runtime, Setup
 from services.event_store.archive import Archive
 from services.event_store.beside import Beside
@@ -35,6 +37,7 @@ QUESTIONS_AT_A_TIME = 64
 """Most of them wait for their ``min_seq``; the database works on a few (`questions.READERS`)."""
 
 DATABASE_RETRY_S = 1.0
+DATABASE_TIMEOUT_S = 1.0
 ENVELOPE_BYTES = 4096
 """Left of the bus's payload limit for headers."""
 
@@ -62,16 +65,21 @@ def store(settings: Settings) -> Setup:
             min_seq_timeout_s=settings.min_seq_timeout_s,
             max_answer_bytes=bus.nc.max_payload - ENVELOPE_BYTES,
         )
-        _listen(runtime, questions)
+        condition = Condition(engine, watermark)
+        _listen(runtime, questions, condition)
         runtime.spawn(_lead(leadership, lock, engine, writer), "copy")
         runtime.spawn(_look_again(leadership, settings.missing_retry_s), "missing-artifacts")
-        _report(runtime.health, watermark, engine)
+        _report(runtime.health, condition, engine)
         runtime.health.looks += looks(bus.js, engine, watermark)
 
     return setup
 
 
-def _listen(runtime: Runtime, questions: Questions) -> None:
+def _listen(runtime: Runtime, questions: Questions, condition: Condition) -> None:
+    @runtime.broker.subscriber(subjects.STORE_READY, queue=runtime.service.value, title="store.ready")
+    async def ready(message: NatsMessage) -> bytes:
+        return StoreReady(problem=await condition.problem()).model_dump_json().encode()
+
     @runtime.broker.subscriber(
         subjects.query("*"), queue=runtime.service.value, max_workers=QUESTIONS_AT_A_TIME, title="store.questions"
     )
@@ -80,24 +88,36 @@ def _listen(runtime: Runtime, questions: Questions) -> None:
         return await questions.answer(question.subject.rpartition(".")[2], question.data)
 
 
-def _report(health: Health, watermark: Watermark, engine: Engine) -> None:
-    asking: asyncio.Future[str | None] | None = None
+class Condition:
+    """How the store is; its database is asked at most once at a time: each question that hangs takes a thread."""
 
-    async def database() -> str | None:
-        nonlocal asking
-        if asking is None or asking.done():  # one that hangs is enough: each takes a thread
-            asking = asyncio.ensure_future(asyncio.to_thread(answers, engine))
-        return await asyncio.shield(asking)
+    def __init__(self, engine: Engine, watermark: Watermark) -> None:
+        self._answers = Shared(partial(asyncio.to_thread, answers, engine))
+        self._watermark = watermark
 
-    async def problem() -> str | None:
-        return watermark.problem
+    async def database(self) -> str | None:
+        """What is wrong with it, if anything."""
+        try:
+            async with asyncio.timeout(DATABASE_TIMEOUT_S):
+                return await self._answers()
+        except TimeoutError:
+            return f"the database does not answer within {DATABASE_TIMEOUT_S:g} s"
 
+    async def copy(self) -> str | None:
+        """Why it does not go on, if so."""
+        return self._watermark.problem
+
+    async def problem(self) -> str | None:
+        """The first of both."""
+        return await self.database() or await self.copy()
+
+
+def _report(health: Health, condition: Condition, engine: Engine) -> None:
     async def missing() -> str | None:
         lost = await asyncio.to_thread(Copy(engine).missing)
         return f"{len(lost)} artifacts that facts name are not in the object store" if lost else None
 
-    health.checks["copy"] = problem
-    health.checks["database"] = database
+    health.checks |= {"copy": condition.copy, "database": condition.database}
     health.warnings["artifacts"] = missing
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from infra.runtime.provision import provision
 from infra.runtime.service import Runtime, serving
 from infra.runtime.settings import BusSettings
 from tests.support.nats import fact_of, submit
-from tests.support.process import ROOT, ask, eventually, tiny_agent, until
+from tests.support.process import ROOT, tiny_agent, until
 
 
 async def test_sigterm_gives_the_task_back_at_once_and_another_process_does_it(
@@ -97,22 +96,6 @@ async def test_wrong_password_is_a_clear_error(nats_server: NatsServer, tmp_path
         assert "authorization violation" in agent.log.lower()
         assert "Traceback" not in agent.log
         assert "not-the-password" not in agent.log
-
-
-async def test_health_tells_alive_from_ready(bus: Bus, nats_server: NatsServer, tmp_path: Path) -> None:
-    socket = tmp_path / "health.sock"
-    log_format = {"CONNECTORS_HEALTH_SOCKET": str(socket), "CONNECTORS_LOG_FORMAT": "json"}
-    async with tiny_agent(tmp_path, nats_server, **log_format) as agent:
-        await agent.says('"message": "ready"')
-        assert json.loads(agent.log.splitlines()[-1])["service"] == "research"
-        assert await ask(socket, "/healthz") == (200, {"alive": True})
-        assert await ask(socket, "/readyz") == (200, {"ready": True, "problems": {}, "warnings": {}})
-        await nats_server.kill()
-        await eventually(lambda: ask(socket, "/readyz"), 503)
-        assert (await ask(socket, "/healthz"))[0] == 200
-        await nats_server.start()
-        await eventually(lambda: ask(socket, "/readyz"), 200)
-        assert (await ask(socket, "/nothing"))[0] == 404
 
 
 async def test_service_leaves_when_its_log_is_replaced(

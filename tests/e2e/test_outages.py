@@ -26,7 +26,7 @@ from tests.support.gateway import running_gateway
 from tests.support.graph import Stage, stage
 from tests.support.postgres import NoPostgres, local_postgres
 from tests.support.scripted import Scenario, decided, transient
-from tests.support.store import copied, problems, running_store
+from tests.support.store import copied, problems, running_store, store_problem
 
 OUTAGE_S = 0.5
 HELD = Scenario("held", "", hold=(Service.TESTER, "nothing that is ever said"))
@@ -87,9 +87,12 @@ async def test_bus_that_is_away_is_waited_for_by_all(
 
 
 async def test_log_at_its_limit_is_waited_for_and_goes_on_when_it_is_raised(
-    nats_server: NatsServer, bus: Bus, bus_settings: BusSettings
+    nats_server: NatsServer, bus: Bus, bus_settings: BusSettings, tmp_path: Path
 ) -> None:
-    async with stage(nats_server, bus, bus_settings, slots=3) as theatre:
+    async with (
+        running_store(nats_server, tmp_path),
+        stage(nats_server, bus, bus_settings, slots=3) as theatre,
+    ):
         pipelines = await theatre.held(HELD, 3)
         found = await bus.js.stream_info(subjects.EVENTS_STREAM)
         await bus.js.update_stream(found.config.evolve(max_bytes=found.state.bytes))
@@ -149,6 +152,7 @@ async def test_stopped_postgresql_is_waited_for(nats_server: NatsServer, bus: Bu
             await copied(bus)
             await asyncio.to_thread(postgres.stop)
             await says(store.health, "the database does not answer")  # though there is nothing to write
+            assert "the database does not answer" in str(await store_problem(bus))
             await append(bus, 2)
             await asyncio.sleep(OUTAGE_S)
             found = await problems(store)

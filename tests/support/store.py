@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr
 
 from contracts import subjects
-from contracts.queries import Answer, Counts, CountsQuery, Query
+from contracts.queries import Answer, Counts, CountsQuery, Query, StoreReady
 from contracts.services import Service
 from infra.runtime.bus import Bus
 from infra.runtime.gate import GATED
@@ -47,6 +47,12 @@ async def problems(runtime: Runtime) -> dict[str, str]:
     _, report = await runtime.health.report()
     assert isinstance(report["problems"], dict)
     return report["problems"]
+
+
+async def store_problem(bus: Bus) -> str | None:
+    """What the store says to every service that asks for its own readiness."""
+    reply = await bus.nc.request(subjects.STORE_READY, timeout=1.5)
+    return StoreReady.model_validate_json(reply.data).problem
 
 
 async def copied(bus: Bus) -> Counts:

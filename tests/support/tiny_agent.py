@@ -1,6 +1,7 @@
 """``python -m tests.support.tiny_agent FOLDER``: research as a process; answers when FOLDER/release is there.
 
-If FOLDER/kill is there, its work kills the process, as running out of memory does.
+If FOLDER/kill is there, its work kills the process, as running out of memory does; if FOLDER/block is there, it
+blocks the event loop for as long.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from contracts.artifacts import ArtifactRef
@@ -23,6 +25,8 @@ async def run(job: Job, workspace: Path, tools: Tools) -> Fact:
     (folder / "started").write_text(str(job.task.id))
     if (folder / "kill").exists():
         os.kill(os.getpid(), signal.SIGKILL)
+    while (folder / "block").exists():
+        time.sleep(0.02)
     while not (folder / "release").exists():
         await asyncio.sleep(0.02)
     return ResearchCompleted(blueprint=ArtifactRef.of(b"{}", "application/json"), streams=1)
