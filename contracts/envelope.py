@@ -57,7 +57,9 @@ class Envelope(Frozen):
         """
         model, version = FACTS.get(self.type), self.dataversion
         if model is None or version > model.VERSION:
-            raise UnknownFact(f"no reader here for {self.type} version {version}", where=self.id)
+            raise UnknownFact(
+                f"{self.type} version {version} is newer than this code, which has to be updated", where=self.id
+            )
         data = self.data if version == model.VERSION else upcast(self.type, version, self.data)
         return _VALIDATE[self.type](data)
 

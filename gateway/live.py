@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from nats.js import api
 from sse_starlette import ServerSentEvent
 
+from contracts.envelope import UnknownFact
 from contracts.errors import Transient
 from contracts.events import FINAL
 from contracts.subjects import ALL_EVENTS, EVENTS_STREAM, PROGRESS
@@ -186,7 +187,7 @@ async def follow(
         while True:
             try:
                 page = await reads.history(pipeline, after=after, limit=PAGE, min_seq=watch.sequence)
-            except (Problem, Transient) as error:  # nobody can tell right now: the stream stays open
+            except (Problem, UnknownFact, Transient) as error:  # nobody can tell right now: the stream stays open
                 logger.warning("live stream of %s: %s", pipeline, error)
                 await asyncio.sleep(RETRY_S)
                 continue

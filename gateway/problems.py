@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from contracts.envelope import UnknownFact
 from contracts.errors import Rejected, Transient
 from infra.runtime import clock
 
@@ -71,6 +72,12 @@ def unavailable(detail: str) -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
+def newer_facts(error: UnknownFact) -> Problem:
+    """The pipeline goes on, but this process cannot tell what is true of it."""
+    detail = f"this pipeline has a fact that this gateway cannot read yet: {error.what}"
+    return Problem(503, "newer-facts", detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
 def install(app: FastAPI) -> None:
     """Let ``app`` answer every error with a problem document."""
 
@@ -93,6 +100,11 @@ def install(app: FastAPI) -> None:
     async def transient(request: Request, error: Transient) -> Response:
         logger.warning("%s %s: %s", request.method, request.url.path, error)
         return unavailable(error.what).response(request.url.path)
+
+    @app.exception_handler(UnknownFact)
+    async def newer(request: Request, error: UnknownFact) -> Response:
+        logger.warning("%s %s: %s", request.method, request.url.path, error)
+        return newer_facts(error).response(request.url.path)
 
     @app.exception_handler(Rejected)
     async def rejected(request: Request, error: Rejected) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from contracts.envelope import UnknownFact
+from contracts.events import FINAL
 from contracts.queries import (
     ArtifactChunk,
     ArtifactQuery,
@@ -20,7 +21,7 @@ from contracts.queries import (
     VerifyQuery,
 )
 from contracts.verification import VerifyPage
-from gateway.problems import not_found, unavailable
+from gateway.problems import not_found
 from gateway.store import Refused, Store
 from infra.runtime.log import EventLog
 
@@ -78,6 +79,7 @@ class Reads:
 
         Raises:
             Problem: 404 (no such pipeline, or fewer facts), or 503.
+            UnknownFact: one of the facts is newer than this code.
         """
         try:
             query = StateQuery(pipeline=pipeline, at=at, min_seq=self._written.get(pipeline, 0))
@@ -87,10 +89,20 @@ class Reads:
         if at is not None and at > len(facts):
             raise not_found(f"pipeline {pipeline} has {len(facts)} facts, there is none at {at}")
         facts = facts[:at]
+        return StateAnswer.of(pipeline, [fact.event for fact in facts], facts[-1].sequence)
+
+    async def is_over(self, pipeline: str, *, after: int) -> bool:
+        """Whether nothing comes after position ``after``. Of facts that this code cannot read, their types tell.
+
+        Raises:
+            Problem: 404, or 503.
+        """
         try:
-            return StateAnswer.of(pipeline, [fact.event for fact in facts], facts[-1].sequence)
-        except UnknownFact as error:
-            raise unavailable(error.what) from None
+            known = await self.state(pipeline)
+            return known.state.status_here.final and after >= known.position
+        except UnknownFact:
+            page = await self.history(pipeline, after=max(after - 1, 0))
+            return after >= page.position and any(fact.event.type in FINAL for fact in page.events)
 
     async def artifact(self, sha256: str, *, offset: int = 0) -> ArtifactChunk:
         """A part of an artifact, from byte ``offset`` on.
@@ -143,10 +155,7 @@ class Reads:
         """A pipeline's whole history out of the log itself, for who decides on it: the copy may lag behind.
 
         Raises:
-            Problem: 503: it holds what this code cannot read.
+            UnknownFact: it is a fork of a version newer than this code.
         """
-        try:
-            facts = await self._log.whole_history(pipeline)
-        except UnknownFact as error:
-            raise unavailable(error.what) from None
+        facts = await self._log.whole_history(pipeline)
         return [Recorded(sequence=seq, position=n, event=event) for n, (seq, event) in enumerate(facts, start=1)]

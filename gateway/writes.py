@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from contracts import subjects
-from contracts.envelope import Envelope, UnknownFact, event_id, wrap
+from contracts.envelope import Envelope, event_id, wrap
 from contracts.events import (
     ApprovalDenied,
     ApprovalGranted,
@@ -178,7 +178,8 @@ class Writes:
         """Append what ``choose`` makes of the newest state.
 
         Raises:
-            Problem: 404, 503, or what ``choose`` raises.
+            Problem: 404, or what ``choose`` raises.
+            UnknownFact: the pipeline has a fact that is newer than this code.
         """
 
         def decide(folded: Folded) -> Envelope | None:
@@ -191,11 +192,8 @@ class Writes:
             return _said(chosen[0], pipeline, chosen[1])
 
         with self._saying(pipeline, "nothing") as saying:
-            try:
-                folded = await self._states.load(pipeline)
-                said = await append_decided(self._bus.log, self._states, folded, pipeline, decide)
-            except UnknownFact as error:
-                raise unavailable(error.what) from None
+            folded = await self._states.load(pipeline)
+            said = await append_decided(self._bus.log, self._states, folded, pipeline, decide)
             if said is None:
                 saying.drop()
             else:

@@ -7,12 +7,11 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.envelope import UnknownFact
 from contracts.pipeline import Status
 from gateway.answers import Accepted, links
 from gateway.backend import Parts
 from gateway.forking import ForkRequest, fork_of
-from gateway.problems import not_found, unavailable
+from gateway.problems import not_found
 from gateway.routes import Id, IdempotencyKey, TheParts
 from gateway.routes.submit import check_engine
 from gateway.writes import pipeline_for
@@ -71,10 +70,7 @@ async def fork(
     facts = await parts.reads.in_log(id)
     if not facts:
         raise not_found(f"there is no pipeline {id}")
-    try:
-        fact, then = fork_of(id, [recorded.event for recorded in facts], request)
-    except UnknownFact as error:
-        raise unavailable(error.what) from None
+    fact, then = fork_of(id, [recorded.event for recorded in facts], request)
     given = then.document is not None or then.spec_url is not None or then.blueprint is not None
     await check_engine(request.engine or then.engine, given=given, parts=parts)
     pipeline = pipeline_for(key)

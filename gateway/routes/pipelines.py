@@ -89,9 +89,8 @@ async def live(
 
     It only watches: it starts nothing, and whoever leaves changes nothing. 204: there is nothing more to come.
     """
-    known = await parts.reads.state(id)
     start = after if last_event_id is None else last_event_id
-    if known.state.status_here.final and start >= known.position:
+    if await parts.reads.is_over(id, after=start):
         return Response(status_code=204)
     settings = backend.settings
     return EventSourceResponse(

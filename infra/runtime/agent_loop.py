@@ -29,6 +29,7 @@ from infra.runtime.agent import Agent, Job, Tools
 from infra.runtime.attempt import Attempts, Ended, failed
 from infra.runtime.log import Folded, append_decided
 from infra.runtime.measured import measured
+from infra.runtime.newer import KEEP_RETRIES, NewerFacts
 from infra.runtime.patience import PatientArtifacts, insist
 from infra.runtime.service import Runtime
 from infra.runtime.strikes import Strikes
@@ -62,6 +63,7 @@ class AgentLoop:
         self._settings = settings
         self._attempts = Attempts(agent, folder=settings.data_dir / "workspaces", timeout_s=settings.task_timeout_s)
         self._strikes = Strikes(runtime.bus, agent.service)
+        self._newer = NewerFacts(runtime.health, keep_s=KEEP_RETRIES * settings.unknown_retry_s)
         self._active: dict[str, asyncio.Event] = {}
         self._stopping = False
 
@@ -108,8 +110,8 @@ class AgentLoop:
             except ValidationError as error:
                 await self._bury(msg, f"this is no {envelope.type}: {error.error_count()} faults")
             except UnknownFact as error:
-                self._runtime.health.problems[envelope.id] = str(error)
-                logger.error("%s; it is looked at again in %g s", error, self._settings.unknown_retry_s)
+                self._newer.met(envelope.id, error)
+                logger.warning("%s; it is looked at again in %g s", error, self._settings.unknown_retry_s)
                 await self._give_back(msg, envelope.id, delay_s=self._settings.unknown_retry_s)
             except _Stopping:
                 await self._give_back(msg, envelope.id)
@@ -130,7 +132,7 @@ class AgentLoop:
         """Do the task that ``envelope`` opened, if it is still to be done."""
         pipeline, sequence = envelope.pipeline, msg.metadata.sequence.stream
         folded = await self._persist(lambda: self._runtime.states.load(pipeline, at_least=sequence))
-        self._runtime.health.problems.pop(envelope.id, None)
+        self._newer.read(envelope.id)
         task = startable(folded.state, self._service, envelope.id)
         if task is None:
             await self._done(msg)

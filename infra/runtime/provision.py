@@ -29,6 +29,10 @@ from infra.runtime.settings import BusSettings
 logger = logging.getLogger(__name__)
 
 DUPLICATE_WINDOW_S = 120.0
+MAX_ACK_PENDING = 50_000
+"""Messages that are with a process, or wait after it gave them back. Work is bounded by slots; this must only be
+more than the facts of a newer version that wait for newer processes, or these would let nothing else through."""
+
 _ALREADY_THERE = {10058, 10148}
 
 
@@ -104,7 +108,7 @@ def consumers(service: Service, settings: BusSettings) -> dict[str, api.Consumer
             ack_wait=settings.ack_wait_s,
             max_deliver=-1,
             filter_subjects=filter_subjects,
-            max_ack_pending=1000,
+            max_ack_pending=MAX_ACK_PENDING,
         )
 
     return {stream: durable(name, filters(service, stream)) for stream, name in durables(service).items()}
@@ -178,6 +182,7 @@ async def _consumer(js: JetStreamContext, stream: str, wanted: api.ConsumerConfi
     try:
         try:
             found = (await js.consumer_info(stream, name)).config
+            wanted = _widened(wanted, found)
             changes = _differences(found, wanted)
         except NotFoundError:
             changes = ["everything"]
@@ -186,6 +191,13 @@ async def _consumer(js: JetStreamContext, stream: str, wanted: api.ConsumerConfi
             await js.add_consumer(stream, wanted)
     except APIError as error:
         raise Misconfigured(f"the server refuses consumer {name} of {stream}: {error.description}") from error
+
+
+def _widened(wanted: api.ConsumerConfig, found: api.ConsumerConfig) -> api.ConsumerConfig:
+    """``wanted`` with the subjects that ``found`` has besides. In a rolling change an older process may be started
+    after a newer one: what that one waits for must not be passed over meanwhile."""
+    have = found.filter_subjects or ([found.filter_subject] if found.filter_subject else [])
+    return wanted.evolve(filter_subjects=sorted({*(wanted.filter_subjects or ()), *have}))
 
 
 def _differences(found: Any, wanted: Any) -> list[str]:

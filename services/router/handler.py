@@ -20,6 +20,7 @@ from contracts.pipeline import PipelineState
 from contracts.services import Service
 from infra.runtime import clock
 from infra.runtime.log import PREVIOUS, Folded, append_decided
+from infra.runtime.newer import KEEP_RETRIES, NewerFacts
 from infra.runtime.patience import TROUBLES, insist
 from infra.runtime.service import Runtime, Setup
 from infra.runtime.telemetry.context import at
@@ -59,6 +60,7 @@ class Router:
         self._settings = settings
         self._log = runtime.bus.log
         self._states = runtime.states
+        self._newer = NewerFacts(runtime.health, keep_s=KEEP_RETRIES * runtime.settings.unknown_retry_s)
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._stopping = False
 
@@ -100,7 +102,7 @@ class Router:
                 try:
                     await self._insist(pipeline, partial(self._look, pipeline))
                 except UnknownFact as error:
-                    logger.error("left alone at the start: %s", error)
+                    logger.warning("left alone at the start: %s", error)
 
         await asyncio.gather(*(worker() for _ in range(self._settings.sweep_width)))
         logger.info("looked at %d open pipelines", len(found))
@@ -206,18 +208,17 @@ class Router:
                 with at(self._runtime.place(pipeline, msg)):
                     await work(pipeline)
 
-        problems = self._runtime.health.problems
         try:
             await self._insist(pipeline, alone)
         except UnknownFact as error:
-            problems[pipeline] = str(error)
-            logger.error("%s; it is looked at again in %g s", error, self._runtime.settings.unknown_retry_s)
+            self._newer.met(pipeline, error)
+            logger.warning("%s; it is looked at again in %g s", error, self._runtime.settings.unknown_retry_s)
             await msg.nak(delay=self._runtime.settings.unknown_retry_s)
         except TROUBLES as error:
             logger.warning("pipeline %s is given back: %s", pipeline, error)
             await msg.nak()
         else:
-            problems.pop(pipeline, None)
+            self._newer.read(pipeline)
             await msg.ack()
 
     async def _insist(self, what: str, operation: Callable[[], Awaitable[T]]) -> T:

@@ -127,7 +127,7 @@ async def test_replay_says_which_pipeline_it_cannot_play_and_goes_on(url: str, b
     code, text = await played_all(options(url, tmp_path))
 
     assert code == TROUBLE
-    assert f"{pipeline_id(9)}  cannot be played: no reader here for" in text
+    assert f"{pipeline_id(9)}  cannot be played: {newer[2].type} version 99 is newer than this code" in text
     assert "0 of 4 pipelines differ" in text
     assert "1 pipeline could not be played" in text
 

@@ -224,13 +224,13 @@ def _read(connection: Connection, pipeline: str) -> Folded:
 def _inherited(connection: Connection, folded: Folded, first: Envelope) -> Folded:
     """``folded`` with the facts that the pipeline whose ``first`` fact this is shares with its parent: they move
     its state and its position, but lie at no sequence of its own."""
+    shared = Folded()
     try:
         fork = forked(first)
-    except UnknownFact:
-        return folded  # nor can it be folded itself
-    shared = Folded()
-    for row in facts(connection, fork.parent, upto=fork.at) if fork else ():
-        shared = shared.add(row.sequence, Envelope.decode(row.payload))
+        for row in facts(connection, fork.parent, upto=fork.at) if fork else ():
+            shared = shared.add(row.sequence, Envelope.decode(row.payload))
+    except UnknownFact:  # the fork, or one that its parent comes from
+        shared = replace(shared, readable=False)
     return replace(shared, sequence=folded.sequence)
 
 
