@@ -10,9 +10,11 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import anyio
 import nats.errors
 from nats.aio.msg import Msg
 from nats.js import api
@@ -37,6 +39,7 @@ IDLE_S = 2.0
 FORGET_CONSUMER_S = 30.0
 LISTEN_TIMEOUT_S = 2.0
 RETRY_S = 0.5
+RECONNECT_MS = 200
 
 
 class Watch:
@@ -176,15 +179,16 @@ class Hub:
 
 
 async def follow(
-    hub: Hub, reads: Reads, pipeline: str, *, after: int, poll_s: float
+    hub: Hub, reads: Reads, pipeline: str, *, after: int, poll_s: float, leaving: anyio.Event
 ) -> AsyncIterator[ServerSentEvent]:
     """The pipeline's facts after position ``after``, live, until the final one; the position is the event's id.
 
     ``poll_s``: the log is looked at this often even if the bus says nothing, in case a notice got lost.
+    ``leaving``: this process ends, and its client is to go on elsewhere after the last event that it saw.
     """
     with hub.watching(pipeline) as watch:
         await hub.listen()
-        while True:
+        while not leaving.is_set():
             try:
                 page = await reads.history(pipeline, after=after, limit=PAGE, min_seq=watch.sequence)
             except (Problem, UnknownFact, Transient) as error:  # nobody can tell right now: the stream stays open
@@ -199,4 +203,14 @@ async def follow(
             for said in watch.take_progress():
                 yield ServerSentEvent(said, event="progress")
             if page.next is None:
-                await watch.wait(poll_s)
+                await _first_of(watch.wait(poll_s), leaving.wait())
+        yield ServerSentEvent(comment="this gateway ends; go on with another", retry=RECONNECT_MS)
+
+
+async def _first_of(*waits: Coroutine[Any, Any, None]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 from urllib.parse import urlencode
 
+import anyio
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse
@@ -21,6 +22,9 @@ from gateway.problems import not_found
 from gateway.routes import Id, TheBackend, TheParts
 
 router = APIRouter(prefix="/pipelines", tags=["pipelines"])
+
+GOODBYE_S = 1
+"""How long a live stream may take to say that its client must go on elsewhere."""
 
 
 @router.get("")
@@ -92,9 +96,11 @@ async def live(
     start = after if last_event_id is None else last_event_id
     if await parts.reads.is_over(id, after=start):
         return Response(status_code=204)
-    settings = backend.settings
+    settings, leaving = backend.settings, anyio.Event()
     return EventSourceResponse(
-        follow(parts.hub, parts.reads, id, after=start, poll_s=settings.heartbeat_s),
+        follow(parts.hub, parts.reads, id, after=start, poll_s=settings.heartbeat_s, leaving=leaving),
+        shutdown_event=leaving,
+        shutdown_grace_period=GOODBYE_S,
         ping=settings.heartbeat_s,
         send_timeout=settings.slow_client_s,
         headers={"X-Accel-Buffering": "no"},

@@ -40,7 +40,7 @@ __all__ = ["Runtime", "Setup", "run_agent", "run_service", "running", "serving"]
 
 logger = logging.getLogger(__name__)
 
-CANCEL_AGAIN_S = 1.0
+CANCEL_AGAIN_S = 0.2
 
 Setup = Callable[[Runtime], Awaitable[None]]
 """Adds subscriptions and jobs; the bus is connected, nothing is consumed yet."""

@@ -237,7 +237,7 @@ def _claim(config: StackConfig) -> int:
     return lock
 
 
-def _free_port(host: str, port: int) -> int:
+def free_port(host: str, port: int) -> int:
     """``port`` if it is free (0: any).
 
     Raises:
@@ -265,7 +265,7 @@ async def running_stack(config: StackConfig, say: Say = logger.warning) -> Async
     """
     with contextlib.ExitStack() as resources:
         resources.callback(os.close, _claim(config))
-        port = _free_port(config.host, config.port)
+        port = free_port(config.host, config.port)
         async with ForkServer() as forks, NatsServer(config.data / "nats").running() as nats:
             # A unix socket's path has at most 107 bytes, a user's data folder may have more.
             sockets = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="connectors-")))

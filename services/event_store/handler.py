@@ -140,9 +140,11 @@ async def _lead(leadership: Leadership, lock: WriterLock, engine: Engine, writer
     try:
         await leadership.run()
     finally:
-        await asyncio.to_thread(writer.shutdown)  # what is being written is finished
-        lock.release()
-        engine.dispose()
+        try:
+            await asyncio.to_thread(writer.shutdown)  # what is being written is finished
+        finally:
+            lock.release()
+            engine.dispose()
 
 
 async def _look_again(leadership: Leadership, every_s: float) -> None:

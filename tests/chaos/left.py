@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import httpx2
+from sqlalchemy import Engine, text
 
 from contracts import subjects
 from contracts.pipeline import PipelineState
 from infra.runtime.bus import Bus
 from infra.runtime.patience import insist
+from services.event_store.database.copy import Copy
+from services.event_store.database.engine import open_engine
+from services.event_store.settings import Settings
 from tests.chaos.agents import read_journals
 from tests.chaos.judge import Message, Seen
 from tests.chaos.plays import Play
@@ -23,20 +26,26 @@ CATCH_UP_S = 60
 AGAIN_S = 0.3
 
 
-async def look(data: Path, accepted: dict[str, Play], bus: Bus, http: httpx2.AsyncClient) -> Seen:
+async def look(
+    data: Path, accepted: dict[str, Play], bus: Bus, http: httpx2.AsyncClient, *, url: str | None = None
+) -> Seen:
     """Everything, once the copy has come as far as the stream; if it does not within `CATCH_UP_S`, as it is then.
+    ``url`` is the event store's database, if it is not the default.
 
     Raises:
         TimeoutError: the bus does not answer.
     """
     stream = await _stream(bus)
-    database = data / "event_store" / "events.db"
-    await _caught_up(database, stream[-1].sequence if stream else 0)
+    engine = open_engine(url or Settings().database_url(data))
+    await _caught_up(engine, stream[-1].sequence if stream else 0)
     states = await _states(http, {message.subject.split(".", 2)[1] for message in stream})
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
-        rows = copy.execute("SELECT sequence, subject, payload FROM events ORDER BY sequence").fetchall()
-        artifacts = dict(copy.execute("SELECT sha256, content FROM artifacts"))
-    return Seen(accepted, stream, rows, states, artifacts, read_journals(data))
+    with engine.connect() as copy:
+        rows = copy.execute(text("SELECT sequence, subject, payload FROM events ORDER BY sequence")).all()
+        found = copy.execute(text("SELECT sha256, content FROM artifacts")).all()
+    engine.dispose()
+    artifacts = {sha256: bytes(content) for sha256, content in found}
+    copied = [(sequence, subject, bytes(payload)) for sequence, subject, payload in rows]
+    return Seen(accepted, stream, copied, states, artifacts, read_journals(data))
 
 
 async def _stream(bus: Bus) -> Sequence[Message]:
@@ -52,11 +61,9 @@ def _wait(error: Exception) -> None:
     """The bus may have been the last to be killed, too."""
 
 
-async def _caught_up(database: Path, last: int) -> None:
+async def _caught_up(engine: Engine, last: int) -> None:
     for _ in range(int(CATCH_UP_S / AGAIN_S)):
-        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
-            (found,) = copy.execute("SELECT max(sequence) FROM events").fetchone()
-        if (found or 0) >= last:
+        if Copy(engine).last_sequence() >= last:
             return
         await asyncio.sleep(AGAIN_S)
 

@@ -11,17 +11,14 @@ from pathlib import Path
 import pytest
 
 from contracts import events as e
-from contracts.envelope import Envelope
-from contracts.pipeline import PipelineState, evolve
-from contracts.services import Service
 from infra.runtime.bus import Bus
 from infra.runtime.nats_server import NatsServer
 from infra.runtime.settings import BusSettings
 from services.router.handler import Router
 from services.router.open_pipelines import open_pipelines
-from services.router.policy import decide, elapsed
 from services.router.settings import Settings
 from tests.support.graph import Stage, routing, stage
+from tests.support.legal import illegal
 from tests.support.scripted import GRAPH, Scenario
 
 
@@ -52,7 +49,9 @@ async def test_racing_routers_never_diverge(
         rival.cancel()
 
     for pipeline in ids:
-        _assert_legal([envelope for _, envelope in await bus.log.history(pipeline)])
+        facts = [envelope for _, envelope in await bus.log.history(pipeline)]
+        assert sum(fact.type in e.FINAL for fact in facts) == 1
+        assert list(illegal(facts)) == []
 
 
 def _scenario(dice: random.Random) -> Scenario:
@@ -75,17 +74,3 @@ async def _disturb(theatre: Stage, pipeline: str, dice: random.Random) -> None:
         await theatre.tell(pipeline, e.PipelinePauseRequested())
         await asyncio.sleep(dice.uniform(0, 0.3))
         await theatre.tell(pipeline, e.PipelineResumeRequested())
-
-
-def _assert_legal(facts: list[Envelope]) -> None:
-    """One end; no fact twice; each of the router's facts is what the policy says to the facts before it."""
-    assert len({fact.id for fact in facts}) == len(facts)
-    assert sum(fact.type in e.FINAL for fact in facts) == 1
-    state = PipelineState()
-    for fact in facts:
-        if fact.source == Service.ROUTER:
-            legal = decide(state, state.policy, code_version="test")
-            fired = elapsed(state, fact.data["timer"]) if fact.type == e.TimerElapsed.TYPE else None
-            assert fact.id in {decision.id for decision in (*legal, *([fired] if fired else []))}
-        state = evolve(state, fact)
-    assert state.status.final
