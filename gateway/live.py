@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import nats.errors
@@ -40,6 +40,8 @@ FORGET_CONSUMER_S = 30.0
 LISTEN_TIMEOUT_S = 2.0
 RETRY_S = 0.5
 RECONNECT_MS = 200
+
+T = TypeVar("T")
 
 
 class Watch:
@@ -190,7 +192,9 @@ async def follow(
         await hub.listen()
         while not leaving.is_set():
             try:
-                page = await reads.history(pipeline, after=after, limit=PAGE, min_seq=watch.sequence)
+                asked = reads.history(pipeline, after=after, limit=PAGE, min_seq=watch.sequence)
+                if (page := await _before(leaving, asked)) is None:
+                    break
             except (Problem, UnknownFact, Transient) as error:  # nobody can tell right now: the stream stays open
                 logger.warning("live stream of %s: %s", pipeline, error)
                 await asyncio.sleep(RETRY_S)
@@ -203,14 +207,16 @@ async def follow(
             for said in watch.take_progress():
                 yield ServerSentEvent(said, event="progress")
             if page.next is None:
-                await _first_of(watch.wait(poll_s), leaving.wait())
+                await _before(leaving, watch.wait(poll_s))
         yield ServerSentEvent(comment="this gateway ends; go on with another", retry=RECONNECT_MS)
 
 
-async def _first_of(*waits: Coroutine[Any, Any, None]) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
+async def _before(leaving: anyio.Event, wait: Coroutine[Any, Any, T]) -> T | None:
+    """What is waited for, or ``None``: this process is to leave before it is there."""
+    waiting, left = asyncio.ensure_future(wait), asyncio.ensure_future(leaving.wait())
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, left}, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else None
     finally:
-        for task in tasks:
-            task.cancel()
+        waiting.cancel()
+        left.cancel()

@@ -2,8 +2,8 @@
 
 Each runs OLD_CODE first and gives way, under load, to the one that is here, both side by side for a while. Agents
 go first and the router last: so facts of the newer version reach everything that is older. Then older processes are
-put beside the newer ones, as when a change is taken back. Exit code 1 if anything was lost, is there twice, differs,
-or was not seen; what was counted is printed as JSON.
+put beside the newer ones, as when a change is taken back. Exit code 1 if anything was lost, is there twice,
+differs, or was not seen; what was counted is printed as JSON.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from itertools import count, takewhile
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from contracts.services import AGENTS, Service
 from infra.runtime.bus import connect
 from infra.runtime.permissions import ADMIN
@@ -97,12 +99,16 @@ async def test_two_of_every_service_lose_nothing_when_one_of_each_is_killed(tmp_
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("replicas", "database"), [(1, ""), (2, ""), (4, ""), (2, "postgresql"), (4, "postgresql")]
+    ("replicas", "database"), [(1, "sqlite"), (2, "sqlite"), (4, "sqlite"), (2, "postgresql"), (4, "postgresql")]
 )
 async def test_replicas_of_every_service_lose_nothing_while_they_are_killed(
     tmp_path: Path, request: pytest.FixtureRequest, replicas: int, database: str
 ) -> None:
-    url = fresh_database(request.getfixturevalue("postgres_server"), f"fleet{replicas}") if database else None
+    url = (
+        fresh_database(request.getfixturevalue("postgres_server"), f"fleet{replicas}")
+        if database == "postgresql"
+        else None
+    )
     environment = {"CONNECTORS_EVENT_STORE_URL": url} if url else {}
     async with fleet_at(tmp_path, **environment) as fleet:
         await fleet.scale(replicas)
