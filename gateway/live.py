@@ -47,8 +47,8 @@ T = TypeVar("T")
 class Watch:
     """One client's view: how far the log is known to be, and what was said lately (the oldest is dropped)."""
 
-    def __init__(self) -> None:
-        self.sequence = 0
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
         self._progress: deque[str] = deque(maxlen=KEPT_PROGRESS)
         self._news = asyncio.Event()
 
@@ -84,11 +84,14 @@ class Hub:
         self._watches: dict[str, set[Watch]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
+        self._newest = 0
+        """The log has a fact at this sequence: who watches from now on is shown all up to there, however far the
+        event store's copy has come."""
 
     @contextmanager
     def watching(self, pipeline: str) -> Iterator[Watch]:
         """A watch of ``pipeline``, for as long as the context lasts."""
-        watch = Watch()
+        watch = Watch(self._newest)
         self._watches.setdefault(pipeline, set()).add(watch)
         try:
             yield watch
@@ -151,9 +154,10 @@ class Hub:
         consumer = await self._bus.js.add_consumer(EVENTS_STREAM, config)
         facts = await self._bus.js.pull_subscribe_bind(consumer=consumer.name, stream=EVENTS_STREAM)
         self._listening.set()
+        self._newest = consumer.delivered.stream_seq if consumer.delivered else self._newest
         for watches in self._watches.values():  # what came before the consumer was there
             for watch in watches:
-                watch.fact(watch.sequence)
+                watch.fact(self._newest)
         try:
             while self._watches:
                 try:
@@ -162,8 +166,9 @@ class Hub:
                     await facts.consumer_info()
                     continue
                 for msg in messages:
+                    self._newest = msg.metadata.sequence.stream
                     for watch in self._watches.get(msg.subject.split(".", 2)[1], ()):
-                        watch.fact(msg.metadata.sequence.stream)
+                        watch.fact(self._newest)
         finally:
             await facts.unsubscribe()
 

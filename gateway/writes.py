@@ -157,10 +157,7 @@ class Writes:
         """
         kind = ApprovalGranted if granted else ApprovalDenied
         id = event_id(pipeline, request, Service.GATEWAY)
-        said = {envelope.id: envelope for _, envelope in await self._bus.log.history(pipeline)}
-        if id in said:
-            if said[id].type != kind.TYPE:
-                raise Problem(409, "answered-otherwise", f"this request was answered already: {said[id].type}")
+        if await self._answered(pipeline, id, kind):
             return
 
         def choose(state: PipelineState) -> tuple[str, Fact]:
@@ -173,6 +170,18 @@ class Writes:
             return id, kind(request=request, by=by, reason=reason)
 
         await self.say(pipeline, choose)
+        await self._answered(pipeline, id, kind)  # through another gateway, another answer may have come first
+
+    async def _answered(self, pipeline: str, id: str, kind: type[Fact]) -> bool:
+        """Whether the log has this answer, which has the same ``id`` whatever it says.
+
+        Raises:
+            Problem: 409: it has the other one.
+        """
+        said = next((fact for _, fact in await self._bus.log.history(pipeline) if fact.id == id), None)
+        if said is not None and said.type != kind.TYPE:
+            raise Problem(409, "answered-otherwise", f"this request was answered already: {said.type}")
+        return said is not None
 
     async def say(self, pipeline: str, choose: Choose) -> None:
         """Append what ``choose`` makes of the newest state.
