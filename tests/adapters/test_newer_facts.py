@@ -120,6 +120,7 @@ async def test_store_and_gateway_and_command_line_are_honest_about_what_they_can
                 ("GET", "/state"),
                 ("GET", "/costs"),
                 ("GET", "/package"),
+                ("GET", "/export"),
                 ("POST", "/cancel"),
                 ("POST", "/pause"),
             ):
@@ -127,6 +128,11 @@ async def test_store_and_gateway_and_command_line_are_honest_about_what_they_can
                 assert told["type"].endswith("newer-facts"), told
                 assert "has to be updated" in told["detail"]
         problem(await client.post(f"/pipelines/{pipeline}/fork", json={"at": 2}), 503)
+        for id in (pipeline, fork):
+            await bus.js.publish(subjects.dead("research", id), raw.model_copy(update={"subject": id}).encode())
+        for letter in (1, 2):
+            problem(await client.post(f"/dead/{letter}/retry"), 503)
+        assert (await client.get("/histories")).status_code == 200
         facts = (await client.get(f"/pipelines/{pipeline}/events")).json()["events"]
         assert facts[-1]["event"]["data"] == raw.data
         lines = (await client.get("/pipelines")).json()["pipelines"]

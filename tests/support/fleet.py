@@ -149,7 +149,8 @@ class _InTurn(httpx2.AsyncBaseTransport):
         self._http = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        urls = self._urls()
+        if not (urls := self._urls()):
+            raise httpx2.ConnectError("no gateway is there", request=request)
         chosen = httpx2.URL(urls[next(self._numbers) % len(urls)])
         request.url = request.url.copy_with(scheme=chosen.scheme, host=chosen.host, port=chosen.port)
         request.headers["Host"] = chosen.netloc.decode()
