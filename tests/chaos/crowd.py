@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,7 +16,9 @@ import httpx2
 from contracts import subjects
 from contracts.envelope import Envelope
 from contracts.events import FINAL
+from contracts.services import AGENTS
 from infra.runtime.bus import Bus
+from infra.runtime.stack import StackConfig
 from tests.chaos.agents import Begun
 from tests.chaos.judge import Verdict, histories, judge
 from tests.chaos.left import look
@@ -25,8 +28,20 @@ from tests.support.fleet import Fleet
 from tests.support.gateway import sent_events
 from tests.support.legal import illegal
 
-AT_A_TIME = 16
+AT_A_TIME = 10
+ENVIRONMENT = {"CONNECTORS_ACK_WAIT_S": "2", "CONNECTORS_SLOTS": "4", "CONNECTORS_UNKNOWN_RETRY_S": "0.5"}
 LIVE_TIMEOUT = httpx2.Timeout(10, read=60)
+
+
+def scripted(folder: Path, environment: Mapping[str, str] | None = None) -> StackConfig:
+    """A fleet's configuration below ``folder``: agents do what `plays` says."""
+    return StackConfig(
+        folder / "data",
+        folder / "output",
+        port=0,
+        modules=dict.fromkeys(AGENTS, "tests.chaos.agents"),
+        environment={**ENVIRONMENT, **(environment or {})},
+    )
 
 
 @dataclass

@@ -22,26 +22,17 @@ from contracts.events import ConnectorGenerated
 from contracts.services import AGENTS, Service
 from infra.runtime.bus import Bus, connect
 from infra.runtime.permissions import ADMIN
-from infra.runtime.stack import StackConfig
-from tests.chaos.crowd import Crowd, Left, what_is_left
+from tests.chaos.crowd import Crowd, Left, scripted, what_is_left
 from tests.chaos.plays import Play
 from tests.support.fleet import Fleet, running_fleet
 
 TOGETHER_S = 1.0
-ENVIRONMENT = {"CONNECTORS_ACK_WAIT_S": "2", "CONNECTORS_SLOTS": "4", "CONNECTORS_UNKNOWN_RETRY_S": "0.5"}
 REST = (*(service for service in AGENTS if service is not Service.GENERATOR),)
 
 
 async def rolled(old: Path, folder: Path) -> tuple[Left, dict[str, Any]]:
-    config = StackConfig(
-        folder / "data",
-        folder / "output",
-        port=0,
-        modules=dict.fromkeys(AGENTS, "tests.chaos.agents"),
-        environment=ENVIRONMENT,
-    )
     async with (
-        running_fleet(config, old) as fleet,
+        running_fleet(scripted(folder), old) as fleet,
         connect(fleet.nats.settings(ADMIN), ADMIN) as bus,
         fleet.client() as http,
     ):

@@ -10,8 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from itertools import count, takewhile
 from pathlib import Path
 from random import Random
@@ -21,44 +20,27 @@ import pytest
 from contracts.services import AGENTS, Service
 from infra.runtime.bus import connect
 from infra.runtime.permissions import ADMIN
-from infra.runtime.stack import StackConfig
-from tests.chaos.crowd import Crowd, Left, what_is_left
+from tests.chaos.crowd import Crowd, Left, scripted, what_is_left
 from tests.chaos.plays import Play
 from tests.support.fleet import ROOT, STOP_LIMIT_S, Fleet, Replica, running_fleet
 from tests.support.newer import newer_release
 from tests.support.postgres import fresh_database
 from tests.support.stack import connectors
 
-ENVIRONMENT = {"CONNECTORS_ACK_WAIT_S": "2", "CONNECTORS_SLOTS": "4", "CONNECTORS_UNKNOWN_RETRY_S": "0.5"}
 TAKEOVER_S = 5.0
 WRITER = "this store is the copy's writer"
 
 Disturb = Callable[[Fleet], Awaitable[None]]
 
 
-@asynccontextmanager
-async def fleet_at(folder: Path, **environment: str) -> AsyncIterator[Fleet]:
-    config = StackConfig(
-        folder / "data",
-        folder / "output",
-        port=0,
-        modules=dict.fromkeys(AGENTS, "tests.chaos.agents"),
-        environment={**ENVIRONMENT, **environment},
-    )
-    async with running_fleet(config) as fleet:
-        yield fleet
-
-
-async def loaded(
-    fleet: Fleet, pipelines: int, disturb: Disturb, *, seed: str = "fleet", url: str | None = None
-) -> tuple[Left, Crowd]:
+async def loaded(fleet: Fleet, pipelines: int, disturb: Disturb, *, url: str | None = None) -> tuple[Left, Crowd]:
     """Play at least so many pipelines, and as many as come until ``disturb`` has done its work."""
     async with connect(fleet.nats.settings(ADMIN), ADMIN) as bus, fleet.client() as http:
         crowd = Crowd(http, bus)
         async with asyncio.TaskGroup() as group:
             disturbing = group.create_task(disturb(fleet))
             numbers = takewhile(lambda number: number < pipelines or not disturbing.done(), count())
-            group.create_task(crowd.play(Play.of(f"{seed}-{number}") for number in numbers))
+            group.create_task(crowd.play(Play.of(f"fleet-{number}") for number in numbers))
         left = await what_is_left(fleet, crowd, bus, url=url)
         verified = await asyncio.to_thread(connectors, "verify", "--url", fleet.of(Service.GATEWAY)[0].url)
         assert verified.returncode == 0, verified.stdout + verified.stderr
@@ -95,7 +77,7 @@ async def kill_at_random(fleet: Fleet) -> None:
 
 
 async def test_two_of_every_service_lose_nothing_when_one_of_each_is_killed(tmp_path: Path) -> None:
-    async with fleet_at(tmp_path) as fleet:
+    async with running_fleet(scripted(tmp_path)) as fleet:
         await fleet.scale(2)
         left, _ = await loaded(fleet, 16, kill_one_of_each)
         assert len(fleet.replicas) == len(Service)
@@ -116,7 +98,7 @@ async def test_replicas_of_every_service_lose_nothing_while_they_are_killed(
         else None
     )
     environment = {"CONNECTORS_EVENT_STORE_URL": url} if url else {}
-    async with fleet_at(tmp_path, **environment) as fleet:
+    async with running_fleet(scripted(tmp_path, environment)) as fleet:
         await fleet.scale(replicas)
         left, crowd = await loaded(fleet, 80, kill_at_random, url=url)
         assert len(fleet.replicas) == replicas * len(Service)
@@ -130,7 +112,7 @@ async def test_every_service_is_rolled_under_load_and_nothing_is_done_in_vain(tm
             await asyncio.sleep(0.2)
             await fleet.roll(*services)
 
-    async with fleet_at(tmp_path) as fleet:
+    async with running_fleet(scripted(tmp_path)) as fleet:
         await fleet.scale(1)
         left, crowd = await loaded(fleet, 16, roll)
         assert max(one.stop_s or 0 for one in fleet.stopped) < STOP_LIMIT_S
