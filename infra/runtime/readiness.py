@@ -20,11 +20,12 @@ from infra.runtime import space
 from infra.runtime.bus import Bus
 from infra.runtime.health import Health, Shared
 
-STORE_TIMEOUT_S = 1.5
+STORE_TIMEOUT_S = 1.8
+"""More than the store gives its database, less than a check may take."""
 
 
 def watch_bus(health: Health, bus: Bus) -> None:
-    """Let ``health`` say that the bus is away or does not answer, that a stream is gone or full, or fills up."""
+    """Let ``health`` say that the bus is away or does not answer, and that a stream is full or fills up."""
     look = Shared(partial(space.look, bus.js))
 
     async def answers() -> str | None:
@@ -32,8 +33,8 @@ def watch_bus(health: Health, bus: Bus) -> None:
             return "not connected to the bus"
         try:
             await look()
-        except NotFoundError as error:
-            return f"the bus lacks a stream: {error.description}"
+        except NotFoundError:
+            return None  # that is an answer; who waits for a stream says so itself
         except (TimeoutError, nats.errors.Error) as error:
             return f"JetStream does not answer: {str(error) or type(error).__name__}"
         return None

@@ -37,7 +37,7 @@ QUESTIONS_AT_A_TIME = 64
 """Most of them wait for their ``min_seq``; the database works on a few (`questions.READERS`)."""
 
 DATABASE_RETRY_S = 1.0
-DATABASE_TIMEOUT_S = 1.0
+DATABASE_TIMEOUT_S = 1.4
 ENVELOPE_BYTES = 4096
 """Left of the bus's payload limit for headers."""
 

@@ -18,10 +18,11 @@ from contracts.queries import Counts, CountsQuery, HistoryPage, HistoryQuery, Ve
 from contracts.services import Service
 from contracts.verification import Part, VerifyPage
 from infra.runtime.bus import Bus
+from infra.runtime.bus_users import ADMIN
 from infra.runtime.gate import GATED, until_open
 from infra.runtime.nats_server import NatsServer
-from infra.runtime.permissions import ADMIN
 from infra.runtime.provision import provision
+from infra.runtime.runtime import Runtime
 from services.event_store.database.copy import Copy
 from services.event_store.database.engine import open_engine
 from services.event_store.database.folded import Message
@@ -50,6 +51,13 @@ async def equal(bus: Bus) -> None:
         assert (page.differences, page.next) == ((), None)
 
 
+async def well(*stores: Runtime) -> None:
+    """Soon, if not now: this machine may be busy."""
+    async with asyncio.timeout(10):
+        while any([await problems(store) for store in stores]):
+            await asyncio.sleep(0.05)
+
+
 async def end_the_writers_session(engine: Engine) -> None:
     """Waits until there is one."""
     end = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
@@ -71,14 +79,14 @@ async def test_the_second_store_answers_and_goes_on_when_the_writer_ends(
         for _ in range(12):  # whoever of the two is asked has read what was just said
             page = await ask(bus, "history", HistoryQuery(pipeline=pipeline_id(1), min_seq=last), HistoryPage)
             assert page.position == 6
-        assert (await problems(second), await problems(other)) == ({}, {})
+        await well(second, other)
 
     async with running_store(nats_server, tmp_path, url=database_url) as standby:
         async with running_store(nats_server, tmp_path, url=database_url):
             await equal(bus)
         last = await append(bus, events[6:])
         assert (await ask(bus, "counts", CountsQuery(min_seq=last), Counts)).facts == 12
-        assert await problems(standby) == {}
+        await well(standby)
         await equal(bus)
 
 
@@ -97,9 +105,7 @@ async def test_a_writer_whose_lock_is_lost_stands_by_and_nothing_is_written_twic
             if number % 24 == 12:
                 await end_the_writers_session(engine)
         assert (await copied(bus)).facts == len(events)
-        async with asyncio.timeout(10):
-            while await problems(one) or await problems(other):
-                await asyncio.sleep(0.05)
+        await well(one, other)
         await equal(bus)
     engine.dispose()
 
@@ -116,7 +122,7 @@ async def test_a_log_that_lost_its_end_is_refilled_by_one_of_two(
         await bus.js.delete_stream(stream)
     await provision(bus.js, Service.EVENT_STORE, nats_server.settings(ADMIN, fast(tmp_path)), closed=True)
     async with running_store(nats_server, tmp_path), running_store(nats_server, tmp_path):
-        await until_open(bus.js, lambda _: None)
+        await until_open(bus.js, GATED, lambda _: None)
         assert (await copied(bus)).facts == len(lives) * 12
         await equal(bus)
         assert (await bus.js.stream_info(subjects.EVENTS_STREAM)).config.subjects == [subjects.ALL_EVENTS]

@@ -21,7 +21,7 @@ import httpx2
 from contracts.events import ConnectorGenerated
 from contracts.services import AGENTS, Service
 from infra.runtime.bus import Bus, connect
-from infra.runtime.permissions import ADMIN
+from infra.runtime.bus_users import ADMIN
 from tests.chaos.crowd import Crowd, Left, scripted, what_is_left
 from tests.chaos.plays import Play
 from tests.support.fleet import Fleet, running_fleet

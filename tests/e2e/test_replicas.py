@@ -19,7 +19,7 @@ import pytest
 
 from contracts.services import AGENTS, Service
 from infra.runtime.bus import connect
-from infra.runtime.permissions import ADMIN
+from infra.runtime.bus_users import ADMIN
 from tests.chaos.crowd import Crowd, Left, scripted, what_is_left
 from tests.chaos.plays import Play
 from tests.support.fleet import ROOT, STOP_LIMIT_S, Fleet, Replica, running_fleet
