@@ -99,7 +99,7 @@ async def test_expired_certificate_is_waited_for(tmp_path: Path, node: Cluster) 
         node.authority.write(server.folder / "tls")
         await server.reload()
         async with asyncio.timeout(10):
-            while "bus" in (await _problems(tmp_path)):
+            while "certificate" in (await _problems(tmp_path)).get("bus", ""):  # JetStream alone has no quorum here
                 await asyncio.sleep(0.05)
 
 
