@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 BATCH = 512
 IDLE_S = 2.0
+ANSWER_S = 1.0
+"""In which a consumer says that it is there: nobody answers for one whose node is gone."""
+
 GATHER_S = 0.015
 """Between two transactions: one a fact cost more processor time than all agents of an idle pipeline together."""
 
@@ -99,15 +102,17 @@ class Reader:
         await self._beside.catch_up()
         last = await self._run(self._copy.last_sequence)
         await self._watermark.advance(last)
-        subscription = await self._consume(last + 1)
-        if (await self._js.stream_info(EVENTS_STREAM)).state.last_seq <= last:
+        log = await self._js.stream_info(EVENTS_STREAM)
+        subscription = await self._consume(last + 1, replicas=log.config.num_replicas or 1)
+        if log.state.last_seq <= last:
             self._watermark.problem = None  # else when something could be written
         try:
             while True:
                 try:
                     messages = await subscription.fetch(BATCH, timeout=IDLE_S)
                 except nats.errors.TimeoutError:
-                    await subscription.consumer_info()  # NotFoundError: the server restarted and forgot it
+                    async with asyncio.timeout(ANSWER_S):
+                        await subscription.consumer_info()  # NotFoundError: the server restarted and forgot it
                     await self._run(self._hold)
                     await self._beside.catch_up()
                     continue
@@ -138,8 +143,9 @@ class Reader:
         if not self._lock.held():
             raise NotTheWriter
 
-    async def _consume(self, start: int) -> JetStreamContext.PullSubscription:
-        """An ephemeral consumer: the database alone knows where to start, no durable can disagree with it."""
+    async def _consume(self, start: int, *, replicas: int) -> JetStreamContext.PullSubscription:
+        """An ephemeral consumer: the database alone knows where to start, no durable can disagree with it. There are as
+        many of it as of the log: the only one would go with its node, and that takes seconds to see."""
         config = api.ConsumerConfig(
             name=f"event_store-{clock.new_id()}",
             description="event_store: the SQL copy",
@@ -149,6 +155,7 @@ class Reader:
             filter_subject=ALL_EVENTS,
             inactive_threshold=FORGET_CONSUMER_S,
             mem_storage=True,
+            num_replicas=replicas,
         )
         info = await self._js.add_consumer(EVENTS_STREAM, config)
         return await self._js.pull_subscribe_bind(consumer=info.name, stream=EVENTS_STREAM)
