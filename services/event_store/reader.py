@@ -144,8 +144,8 @@ class Reader:
             raise NotTheWriter
 
     async def _consume(self, start: int, *, replicas: int) -> JetStreamContext.PullSubscription:
-        """An ephemeral consumer: the database alone knows where to start, no durable can disagree with it. It has as many
-        copies as the log: the only one would go with its node, which takes seconds to see."""
+        """An ephemeral consumer: the database alone knows where to start, no durable can disagree with it. It is on
+        as many nodes as the log: the only one would go with its node, which takes seconds to see."""
         config = api.ConsumerConfig(
             name=f"event_store-{clock.new_id()}",
             description="event_store: the SQL copy",

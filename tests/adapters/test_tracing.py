@@ -119,7 +119,7 @@ async def test_a_process_tells_its_spans_before_it_ends_and_its_metrics_while_it
     lines = text.splitlines()
     assert status == 200
     assert 'connectors_facts_appended_total{type="research.completed"} 1.0' in lines
-    assert 'connectors_ready{service="research"} 1.0' in lines
+    assert 'connectors_ready{service="research"} 0.0' in lines  # no event store is there
     assert 'connectors_bus_connected{service="research"} 1.0' in lines
     assert 'connectors_consumer_pending_messages{consumer="research"} 0.0' in lines
     assert pipeline not in text
