@@ -14,6 +14,7 @@ from infra.runtime.nats_server import NatsServer
 from tests.support import oci
 from tests.support.container import free_port
 from tests.support.oci import Builder, Image
+from tests.support.store import running_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("image")]
 
@@ -75,7 +76,10 @@ async def test_a_container_of_it_gets_ready(
         "CONNECTORS_HEALTH_PORT": port,
     }
     folder = tmp_path / "tester"
-    async with image.running(folder, mounts={secret: password}, **settings) as process:
+    async with (
+        running_store(nats_server, tmp_path / "store"),
+        image.running(folder, mounts={secret: password}, **settings) as process,
+    ):
         why: str | None = ""
         for _ in range(300):
             if process.returncode is not None or (why := await asyncio.to_thread(problem, {**settings})) is None:
