@@ -67,7 +67,7 @@ async def _killed_leaders(folder: Path, *, kills: int, load_s: float) -> None:
             writers = [asyncio.create_task(_submit(theatre, accepted, enough)) for _ in range(WRITERS)]
             await asyncio.sleep(load_s)
             for _ in range(kills):
-                leader = servers.node(await _leader(bus))
+                leader = servers.node(await _patiently(partial(_leader, bus)))
                 await leader.end()
                 await asyncio.sleep(load_s)
                 await leader.start("production.conf")
