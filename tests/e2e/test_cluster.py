@@ -62,6 +62,9 @@ async def _killed_leaders(folder: Path, *, kills: int, load_s: float) -> None:
         ):
             for stream in STREAMS:
                 assert (await bus.js.stream_info(stream)).config.num_replicas == 3
+            readers = [found.config for found in await bus.js.consumers_info(subjects.EVENTS_STREAM)]
+            copying = [found.num_replicas for found in readers if (found.name or "").startswith("event_store-")]
+            assert copying == [3]  # the only one would go with its node
             accepted: list[str] = []
             enough = asyncio.Event()
             writers = [asyncio.create_task(_submit(theatre, accepted, enough)) for _ in range(WRITERS)]
